@@ -1,0 +1,224 @@
+"""The one module that talks to Airflow, and the only importer of its client.
+
+Called by the controller and the observer. The client is synchronous (urllib3), so each call runs in a thread of a small
+pool of our own. Answers are read as plain JSON rather than through the client's models: a state that a newer Airflow
+invents must not raise here. No request is repeated in this module but once after a 401, with a new token; whoever calls
+decides about trying again, and the gate keeps all of them quiet together while Airflow is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import urllib3
+from airflow_client.client import ApiClient, Configuration
+from airflow_client.client.api.dag_api import DAGApi
+from airflow_client.client.api.dag_run_api import DagRunApi
+from airflow_client.client.api.x_com_api import XComApi
+from airflow_client.client.models.dag_run_mutable_states import DagRunMutableStates
+from airflow_client.client.models.dag_run_patch_body import DAGRunPatchBody
+from airflow_client.client.models.trigger_dag_run_post_body import TriggerDAGRunPostBody
+
+from airflow_container_job.auth import Credentials
+from airflow_container_job.errors import (
+    AirflowDenied,
+    AirflowError,
+    AirflowUnreachable,
+    DagUnavailable,
+    RunExists,
+    RunRefused,
+)
+from airflow_container_job.facts import DagRun
+from airflow_container_job.gate import Gate
+
+RUN_PREFIX: Final = "acj-"
+"""How the ids of our DagRuns begin."""
+
+PAGE: Final = 100
+"""Airflow's own limit for a page (`[api] maximum_page_limit`)."""
+
+PARALLEL: Final = 8
+"""Requests to Airflow at once: enough for 50 and more runs per second, too few to be a herd after an outage."""
+
+
+class AirflowApi:
+    """Airflow's REST API as far as the operator uses it."""
+
+    def __init__(self, base: str, credentials: Path, timeout_seconds: float) -> None:
+        self._base = base
+        self._credentials = Credentials(credentials)
+        self._timeout = timeout_seconds
+        configuration = Configuration(host=base)
+        configuration.retries = urllib3.Retry(0, redirect=0)  # a redirect must not carry the token elsewhere
+        configuration.connection_pool_maxsize = PARALLEL
+        self._client = ApiClient(configuration)
+        self._runs = DagRunApi(self._client)
+        self._dags = DAGApi(self._client)
+        self._xcoms = XComApi(self._client)
+        self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="airflow")
+        self.gate = Gate()
+
+    async def trigger(self, dag_id: str, dag_run_id: str, conf: Mapping[str, Any], note: str) -> DagRun:
+        """Create the DagRun. Raises RunExists, RunRefused, DagUnavailable, AirflowDenied, AirflowUnreachable."""
+        body = TriggerDAGRunPostBody(dag_run_id=dag_run_id, conf=dict(conf), note=note, logical_date=None)
+        try:
+            return DagRun.read(await self._call(self._runs.trigger_dag_run_without_preload_content, dag_id, body))
+        except _Status as error:
+            if error.status == 409:
+                raise RunExists(error.detail) from error
+            if error.status == 404:
+                raise DagUnavailable(error.detail) from error
+            if error.status in (400, 422):
+                await self._blame_the_dag(dag_id)
+                raise RunRefused(error.detail) from error
+            raise
+
+    async def _blame_the_dag(self, dag_id: str) -> None:
+        """Airflow answers 400 for a conf it refuses and for a DAG that cannot run: tell them apart."""
+        dag = await self._call(self._dags.get_dag_without_preload_content, dag_id)
+        if dag.get("has_import_errors"):
+            raise DagUnavailable(f"DAG {dag_id!r} has import errors; see Airflow's home page")
+        if (allowed := dag.get("allowed_run_types")) is not None and "manual" not in allowed:
+            raise DagUnavailable(f"DAG {dag_id!r} does not allow manual runs; add 'manual' to its allowed_run_types")
+
+    async def read(self, dag_id: str, dag_run_id: str) -> DagRun | None:
+        """Read one DagRun; None when Airflow has none of that id."""
+        try:
+            return DagRun.read(await self._call(self._runs.get_dag_run_without_preload_content, dag_id, dag_run_id))
+        except _Status as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def live_runs(self) -> list[DagRun]:
+        """All our DagRuns that are not over, whatever their DAG."""
+        return await self._list(state=["queued", "running"])
+
+    async def ended_runs(self, since: datetime) -> list[DagRun]:
+        """All our DagRuns that ended at or after this time."""
+        return await self._list(state=["success", "failed"], end_date_gte=since)
+
+    async def _list(self, **filters: Any) -> list[DagRun]:
+        runs: list[DagRun] = []
+        cursor = ""
+        while True:
+            page = await self._call(
+                self._runs.get_dag_runs_without_preload_content,
+                "~",
+                run_id_prefix_pattern=RUN_PREFIX,
+                order_by=["id"],
+                limit=PAGE,
+                cursor=cursor,
+                **filters,
+            )
+            runs += [DagRun.read(body) for body in page["dag_runs"]]
+            cursor = page.get("next_cursor") or ""
+            if not cursor:
+                return runs
+
+    async def stop(self, dag_id: str, dag_run_id: str) -> DagRun | None:
+        """Mark the DagRun failed, Airflow's way of stopping one; None when Airflow has none of that id."""
+        body = DAGRunPatchBody(state=DagRunMutableStates.FAILED, note="Stopped by airflow-container-job.")
+        try:
+            method = self._runs.patch_dag_run_without_preload_content
+            return DagRun.read(await self._call(method, dag_id, dag_run_id, body))
+        except _Status as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def xcom(self, dag_id: str, dag_run_id: str, task_id: str, key: str) -> Any:
+        """Read one XCom's value; None when there is none."""
+        try:
+            answer = await self._call(
+                self._xcoms.get_xcom_entry_without_preload_content, dag_id, task_id, dag_run_id, key, stringify=False
+            )
+        except _Status as error:
+            if error.status == 404:
+                return None
+            raise
+        return answer.get("value")
+
+    async def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        request = functools.partial(self._request, method, args, kwargs)
+        return await self.gate.through(lambda: loop.run_in_executor(self._threads, request))
+
+    def _request(self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        refused = None
+        for _ in range(2):
+            token = self._credentials.token(self._login, refused)
+            headers = {"Authorization": f"Bearer {token}"}
+            status, body = _send(method, *args, _headers=headers, _request_timeout=self._timeout, **kwargs)
+            if status != 401:
+                break
+            refused = token
+        return _judge(status, body)
+
+    def _login(self, username: str, password: str) -> str:
+        status, body = _send(
+            self._client.call_api,
+            "POST",
+            f"{self._base}/auth/token",
+            {"Content-Type": "application/json"},
+            {"username": username, "password": password},
+            _request_timeout=self._timeout,
+        )
+        return str(_judge(status, body)["access_token"])
+
+    def close(self) -> None:
+        """Stop the threads; requests under way end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Status(AirflowError):
+    """An answer other than success that means something for the one request only."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"Airflow answered {status}: {detail}")
+        self.status = status
+        self.detail = detail
+
+
+def _send(method: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+    """Send one request; (status, body), or AirflowUnreachable when no whole answer came."""
+    try:
+        response = method(*args, **kwargs)
+        raw = getattr(response, "response", response)
+        return raw.status, raw.data
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise AirflowUnreachable(f"Airflow does not answer: {_first_line(error)}") from error
+
+
+def _judge(status: int, body: bytes) -> Any:
+    if status in (401, 403):
+        raise AirflowDenied(f"Airflow answered {status}: {_detail(body)}; check the operator's account and its rights")
+    if status == 429 or status >= 500:
+        raise AirflowUnreachable(f"Airflow answered {status}: {_detail(body)}")
+    if status >= 300:
+        raise _Status(status, _detail(body))
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise AirflowUnreachable(f"Airflow's answer is not JSON; is this its address? {_first_line(error)}") from error
+
+
+def _detail(body: bytes) -> str:
+    """The words of an error answer, cut to what fits a status."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return body[:500].decode(errors="replace")
+    detail = answer.get("detail", answer) if isinstance(answer, dict) else answer
+    return (detail if isinstance(detail, str) else json.dumps(detail))[:1000]
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:300]

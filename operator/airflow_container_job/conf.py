@@ -1,0 +1,42 @@
+"""From the resource to the `conf` of its DagRun: pure, and nothing is lost or added on the way.
+
+The keys come from `dynamic_pod.contract`, the one declaration both sides read. Values are the spec's own JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from airflow_container_job.job import GROUP, KIND, VERSION, Job
+from dynamic_pod import contract
+
+RENAMED: Final = {"securityContext": "podSecurityContext"}
+"""Field of the pod's spec -> field of ours, where ours has another name because the container's comes first."""
+
+SPEC_KEYS: Final = {
+    **{field: key for key, field in contract.CONTAINER_FIELDS.items()},
+    **{RENAMED.get(field, field): key for key, field in contract.POD_FIELDS.items()},
+    "backoffLimit": "retries",
+    "activeDeadlineSeconds": "active_deadline_seconds",
+}
+"""Field of the spec -> key of conf."""
+
+
+def build(job: Job) -> dict[str, Any]:
+    """Make the conf of a run of this job, as JSON-compatible values."""
+    conf: dict[str, Any] = {key: job.spec[field] for field, key in SPEC_KEYS.items() if field in job.spec}
+    pod_metadata = job.spec.get("podMetadata") or {}
+    conf |= {key: pod_metadata[key] for key in ("labels", "annotations") if key in pod_metadata}
+    return conf | {
+        "namespace": job.namespace,
+        "name": job.name,
+        "owner_reference": {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": KIND,
+            "name": job.name,
+            "uid": job.uid,
+            "controller": True,
+            # A deleted resource does not wait for its pod by this: the finalizer does, with a deadline.
+            "blockOwnerDeletion": False,
+        },
+    }

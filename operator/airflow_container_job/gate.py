@@ -1,0 +1,57 @@
+"""Keeps all requests quiet together while Airflow is away, and lets one at a time try whether it is back.
+
+Used by `airflow_api` around every request, so that an outage costs one attempt per pause, whatever the number of jobs,
+and its end brings no herd. For one event loop.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from airflow_container_job.errors import AirflowError, AirflowUnreachable
+
+T = TypeVar("T")
+
+
+class Gate:
+    """Lets requests through while Airflow answers; after a failure only one at a time, after a growing pause."""
+
+    FIRST: Final = 1.0
+    LONGEST: Final = 30.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._open_at = 0.0
+        self._message = ""
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next request may try; 0 while Airflow answers."""
+        return max(0.0, self._open_at - self._clock()) if self._failures else 0.0
+
+    async def through(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make the call, or raise AirflowUnreachable at once while the gate is shut."""
+        if self._failures:
+            if self.pause > 0:
+                raise AirflowUnreachable(self._message)
+            self._shut()  # the others wait for this one's outcome
+        try:
+            answer = await call()
+        except AirflowUnreachable as error:
+            self._failures += 1
+            self._message = str(error)
+            self._shut()
+            raise
+        except AirflowError:
+            self._failures = 0
+            raise
+        self._failures = 0
+        return answer
+
+    def _shut(self) -> None:
+        pause = min(self.LONGEST, self.FIRST * 2 ** min(self._failures, 10))
+        self._open_at = self._clock() + pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing

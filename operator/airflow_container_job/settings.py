@@ -1,0 +1,57 @@
+"""The operator's settings: read once from the environment, prefix `ACJ_`, then handed on."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, HttpUrl, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every knob of the operator. A wrong value ends the start with a message that names the variable."""
+
+    model_config = SettingsConfigDict(env_prefix="ACJ_", frozen=True, extra="forbid")
+
+    airflow_url: HttpUrl
+    """Where Airflow's API server answers, without `/api/v2`."""
+
+    airflow_ui_url: HttpUrl | None = None
+    """Base of the links to runs in `.status.dagRunUrl`, as people reach Airflow (default: `airflow_url`)."""
+
+    airflow_credentials: Path
+    """Folder with the files `username` and `password`: a mounted Secret of type kubernetes.io/basic-auth."""
+
+    airflow_timeout_seconds: Annotated[float, Field(gt=0)] = 30
+    """How long one request to Airflow may take."""
+
+    dag_id: str = "container_job"
+    """The generic DAG."""
+
+    namespaces: Annotated[frozenset[str], NoDecode] = frozenset()
+    """Namespaces whose resources are served, separated by commas; none given means all."""
+
+    sweep_seconds: Annotated[float, Field(gt=0)] = 60
+    """How often all live runs are compared with Airflow; pods tell about ends long before."""
+
+    deletion_deadline_seconds: Annotated[float, Field(gt=0)] = 60
+    """How long a deleted resource waits for its run to stop before it is let go all the same."""
+
+    liveness_url: str | None = None
+    """Where kopf answers liveness probes, such as `http://0.0.0.0:8081/healthz`; none means nowhere."""
+
+    @field_validator("namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return frozenset(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def airflow_base(self) -> str:
+        """The API server's address without a trailing slash."""
+        return str(self.airflow_url).rstrip("/")
+
+    @property
+    def ui_base(self) -> str:
+        """The address for links, without a trailing slash."""
+        return str(self.airflow_ui_url or self.airflow_url).rstrip("/")

@@ -1,0 +1,63 @@
+"""A queue of keys to look at: a key waits in it once, and is worked on by one worker at a time.
+
+What Go's controllers know as a work queue: an event, however many of them, means one look at the newest state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class WorkQueue:
+    """Keys waiting for a look, in the order of their first event. For one event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[str] = deque()
+        self._dirty: set[str] = set()
+        self._working: set[str] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._available = asyncio.Event()
+
+    def add(self, key: str) -> None:
+        """Ask for a look at this key soon."""
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+        if key in self._dirty:
+            return
+        self._dirty.add(key)
+        if key not in self._working:
+            self._waiting.append(key)
+            self._available.set()
+
+    def add_after(self, key: str, seconds: float) -> None:
+        """Ask for a look at this key later; of several times the earliest counts."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        timer = self._timers.get(key)
+        if key in self._dirty or (timer is not None and timer.when() <= due):
+            return
+        if timer is not None:
+            timer.cancel()
+        self._timers[key] = loop.call_at(due, self._expire, key)
+
+    def _expire(self, key: str) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
+
+    async def get(self) -> str:
+        """Wait for a key and take it; `done` gives it back."""
+        while not self._waiting:
+            self._available.clear()
+            await self._available.wait()
+        key = self._waiting.popleft()
+        self._dirty.discard(key)
+        self._working.add(key)
+        return key
+
+    def done(self, key: str) -> None:
+        """Say that the look is over; events that came meanwhile bring another."""
+        self._working.discard(key)
+        if key in self._dirty:
+            self._waiting.append(key)
+            self._available.set()

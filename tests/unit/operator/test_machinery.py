@@ -1,0 +1,151 @@
+"""The work queue, the gate and the settings."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from airflow_container_job.errors import AirflowUnreachable, RunRefused
+from airflow_container_job.gate import Gate
+from airflow_container_job.settings import Settings
+from airflow_container_job.workqueue import WorkQueue
+
+
+def test_a_key_waits_once_and_comes_back_when_it_was_added_during_its_look() -> None:
+    async def scenario() -> list[str]:
+        queue, seen = WorkQueue(), []
+        queue.add("a")
+        queue.add("a")
+        queue.add("b")
+        for _ in range(3):
+            key = await asyncio.wait_for(queue.get(), 1)
+            seen.append(key)
+            if len(seen) == 1:
+                queue.add("a")
+            queue.done(key)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(queue.get(), 0.01)
+        return seen
+
+    assert asyncio.run(scenario()) == ["a", "b", "a"]
+
+
+def test_a_key_is_with_one_worker_at_a_time() -> None:
+    async def scenario() -> None:
+        queue = WorkQueue()
+        queue.add("a")
+        await queue.get()
+        queue.add("a")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(queue.get(), 0.01)
+        queue.done("a")
+        assert await asyncio.wait_for(queue.get(), 1) == "a"
+
+    asyncio.run(scenario())
+
+
+def test_of_several_later_looks_the_earliest_counts() -> None:
+    async def scenario() -> None:
+        queue = WorkQueue()
+        queue.add_after("a", 60)
+        queue.add_after("a", 0.01)
+        queue.add_after("a", 60)
+        assert await asyncio.wait_for(queue.get(), 1) == "a"
+
+    asyncio.run(scenario())
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_while_airflow_is_away_one_request_per_pause_is_tried() -> None:
+    clock, calls = Clock(), 0
+
+    async def refused() -> None:
+        nonlocal calls
+        calls += 1
+        raise AirflowUnreachable("refused")
+
+    async def scenario() -> None:
+        gate = Gate(clock)
+        for _ in range(100):
+            with pytest.raises(AirflowUnreachable, match="refused"):
+                await gate.through(refused)
+        assert calls == 1
+        clock.now += gate.pause
+        with pytest.raises(AirflowUnreachable):
+            await gate.through(refused)
+        assert calls == 2
+        assert gate.pause > 0
+
+    asyncio.run(scenario())
+
+
+def test_the_pause_grows_to_a_limit() -> None:
+    clock, gate_pauses = Clock(), []
+
+    async def refused() -> None:
+        raise AirflowUnreachable("refused")
+
+    async def scenario() -> None:
+        gate = Gate(clock)
+        for _ in range(12):
+            with pytest.raises(AirflowUnreachable):
+                await gate.through(refused)
+            gate_pauses.append(gate.pause)
+            clock.now += gate.pause
+        assert gate_pauses[0] <= 2 < gate_pauses[4]
+        assert Gate.LONGEST / 2 <= gate_pauses[-1] <= Gate.LONGEST
+
+    asyncio.run(scenario())
+
+
+def test_any_answer_of_airflow_opens_the_gate() -> None:
+    clock = Clock()
+
+    async def away() -> None:
+        raise AirflowUnreachable("refused")
+
+    async def no() -> None:
+        raise RunRefused("bad conf")
+
+    async def scenario() -> None:
+        gate = Gate(clock)
+        with pytest.raises(AirflowUnreachable):
+            await gate.through(away)
+        clock.now += gate.pause
+        with pytest.raises(RunRefused):
+            await gate.through(no)
+        assert gate.pause == 0
+
+    asyncio.run(scenario())
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACJ_AIRFLOW_URL", "http://airflow:8080/")
+    monkeypatch.setenv("ACJ_AIRFLOW_CREDENTIALS", "/secrets")
+    monkeypatch.setenv("ACJ_NAMESPACES", "a, b")
+    settings = Settings()  # type: ignore[call-arg]
+    assert settings.airflow_base == settings.ui_base == "http://airflow:8080"
+    assert settings.airflow_credentials == Path("/secrets")
+    assert settings.namespaces == {"a", "b"}
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACJ_AIRFLOW_URL", "airflow")
+    monkeypatch.setenv("ACJ_AIRFLOW_CREDENTIALS", "/secrets")
+    with pytest.raises(ValidationError, match="airflow_url"):
+        Settings()  # type: ignore[call-arg]
+
+
+def test_operator_is_a_source_root_and_not_a_package() -> None:
+    root = Path(__file__).parents[3]
+    assert (root / "operator" / "airflow_container_job").is_dir()
+    assert not (root / "operator" / "__init__.py").exists(), "it would shadow Python's own module operator"
