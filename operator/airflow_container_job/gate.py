@@ -35,16 +35,18 @@ class Gate:
 
     async def through(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make the call, or raise AirflowUnreachable at once while the gate is shut."""
-        if self._failures:
+        trying = self._failures > 0
+        if trying:
             if self.pause > 0:
                 raise AirflowUnreachable(self._message)
             self._shut()  # the others wait for this one's outcome
         try:
             answer = await call()
         except AirflowUnreachable as error:
-            self._failures += 1
-            self._message = str(error)
-            self._shut()
+            if trying or not self._failures:  # of requests that fail together the first counts
+                self._failures += 1
+                self._message = str(error)
+                self._shut()
             raise
         except AirflowError:
             self._failures = 0

@@ -107,6 +107,21 @@ def test_the_pause_grows_to_a_limit() -> None:
     asyncio.run(scenario())
 
 
+def test_requests_that_fail_together_count_once() -> None:
+    clock = Clock()
+
+    async def refused() -> None:
+        await asyncio.sleep(0)
+        raise AirflowUnreachable("refused")
+
+    async def scenario() -> float:
+        gate = Gate(clock)
+        await asyncio.gather(*(gate.through(refused) for _ in range(8)), return_exceptions=True)
+        return gate.pause
+
+    assert asyncio.run(scenario()) <= 2 * Gate.FIRST
+
+
 def test_any_answer_of_airflow_opens_the_gate() -> None:
     clock = Clock()
 
