@@ -75,6 +75,8 @@ def _authorization(options: kopf.OperatorSettings) -> Callable[[], Mapping[str, 
 def main() -> None:
     """Start the operator; a wrong setting ends it with a sentence that names the variable."""
     kopf.configure(log_format=kopf.LogFormat.FULL)
+    for chatty in ("kopf.objects", "aiohttp.access"):  # a line for each event and each probe
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # errors.AirflowUnreachable says it once, for all
     try:
         settings = Settings()  # type: ignore[call-arg]  # the fields come from the environment

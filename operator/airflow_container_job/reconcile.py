@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from airflow_container_job.facts import Facts
 from airflow_container_job.job import Job
-from airflow_container_job.status import REPLACING, SUSPENDED, SUSPENDING, live, pods_at_work
+from airflow_container_job.status import REPLACING, SUSPENDED, SUSPENDING, between, live, pods_at_work
 
 
 class Step(Enum):
@@ -45,6 +45,8 @@ def next_step(job: Job, facts: Facts, now: datetime, deletion_deadline: timedelt
         return _while_closing(job, facts)
     if facts.run is None:
         return Step.READ if job.triggered else Step.TRIGGER
+    if job.triggered and not facts.run.over and between(job, facts):
+        return Step.NOTHING
     return Step.RECORD
 
 

@@ -124,6 +124,15 @@ def live(job: Job, facts: Facts) -> bool:
     return job.recorded.get("reason") != SUSPENDED.reason
 
 
+def between(job: Job, facts: Facts) -> bool:
+    """Whether a container has ended and Airflow has not yet said what follows: the end, or the next attempt.
+
+    It will within a moment, and then all is written at once.
+    """
+    pod = newest_pod(job, facts)
+    return pod is not None and (outcome.over(pod) or facts.is_gone(pod))
+
+
 def pods_at_work(job: Job, facts: Facts) -> list[Mapping[str, Any]]:
     """The job's pods whose containers may still run, of whatever run."""
     return [
@@ -171,7 +180,7 @@ def _as_before(job: Job) -> Verdict:
 
 def _under_way(job: Job, facts: Facts, known: Outcome) -> Verdict:
     pod = newest_pod(job, facts)
-    if pod is None or outcome.over(pod) or facts.is_gone(pod):
+    if pod is None or between(job, facts):
         return _as_before(job) if job.recorded.get("phase") == "Running" else STARTING
     if outcome.started_at(pod):
         return RUNNING

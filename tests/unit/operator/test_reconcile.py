@@ -24,6 +24,11 @@ CASES = {
     ),
     "recorded, then a restart: read, not asked again": (job(status=recorded("Queued", "Starting")), facts(), Step.READ),
     "under way: recorded": (job(status=recorded("Queued", "Starting")), facts("running", running()), Step.RECORD),
+    "container over, Airflow not yet: nothing to say before it is": (
+        job(status=recorded("Running", "Running")),
+        facts("running", ended(0)),
+        Step.NOTHING,
+    ),
     "finished: let go": (job(status=recorded("Succeeded", "Completed")), facts(), Step.RELEASE),
     "finished and let go: nothing for ever": (
         job(status=recorded("Failed", "Error"), held=False),
