@@ -143,8 +143,11 @@ ANNOTATION_ATTEMPTS: Final = f"{PREFIX}/attempts"
 
 XCOM_RESULT: Final = "return_value"
 """The container's result, any JSON value; absent when there is none."""
-XCOM_ATTEMPTS: Final = "attempts"
-"""List of attempts, oldest first; each an object as `dynamic_pod.outcome.attempt` makes it."""
+XCOM_OUTCOME: Final = "outcome"
+"""How the task ended, for the Kubernetes operator to read in one request, whichever way it ended.
+
+An object with `attempts`, oldest first, each as `outcome.attempt` makes it, and `result` where there is one.
+"""
 XCOM_POD_NAME: Final = "pod_name"
 """Name of the last attempt's pod."""
 XCOM_POD_NAMESPACE: Final = "pod_namespace"

@@ -120,6 +120,12 @@ def result(pod: Pod) -> Result:
         return Result(found=False)
 
 
+def failed_init(pod: Pod) -> str | None:
+    """Name of the init container whose failure kept the main container from starting."""
+    failed = None if _terminated(pod) else _failed_init(pod)
+    return str(failed["name"]) if failed else None
+
+
 def words(pod: Pod) -> str:
     """The text the main container left when it ended: its result, or on failure the end of its log."""
     return (_terminated(pod).get("message") or "").strip()
@@ -137,9 +143,9 @@ def _storable(value: Any, depth: int) -> Any:
         value.encode()  # refuses halves of surrogate pairs
         if "\0" in value:
             raise ValueError("a text holds NUL")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("a number is too large")
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("no number")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError("a number is too large")
     return value
 
@@ -175,7 +181,8 @@ def _message(pod: Pod, ended: Mapping[str, Any]) -> str | None:
     """On failure the container's last words, else the kubelet's on the pod."""
     if succeeded(pod):
         return None
-    said = ended.get("message") or _status(pod).get("message") or ""
+    init = failed_init(pod)
+    said = ended.get("message") or _status(pod).get("message") or (f"init container {init} failed" if init else "")
     return said.replace("\0", "").strip() or None
 
 
@@ -183,11 +190,17 @@ def _ended(pod: Pod) -> Mapping[str, Any]:
     """The end that decided the pod's: the main container's, or the init container's that kept it from starting."""
     if main := _terminated(pod):
         return main
+    failed = _failed_init(pod)
+    return failed["state"]["terminated"] if failed else {}
+
+
+def _failed_init(pod: Pod) -> Mapping[str, Any] | None:
     for status in _status(pod).get("initContainerStatuses") or ():
-        ended: Mapping[str, Any] = (status.get("state") or {}).get("terminated") or {}
+        ended = (status.get("state") or {}).get("terminated") or {}
         if ended.get("exitCode"):
-            return ended
-    return {}
+            found: Mapping[str, Any] = status
+            return found
+    return None
 
 
 def _terminated(pod: Pod) -> Mapping[str, Any]:

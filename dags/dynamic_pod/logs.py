@@ -1,0 +1,143 @@
+"""A container's log, line by line into Airflow's task log, while the container runs.
+
+Used by the runner, one copier for each pod. The stream may break at any point and is taken up again: counting the lines
+of the last seconds tells which have been copied, so that none is lost and none appears twice. Lines are data: nothing
+in them is ever interpreted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, Self
+
+from dynamic_pod.api import Api, ApiError, Backoff
+from dynamic_pod.patience import Log
+
+LINE_LIMIT: Final = 64 * 1024
+"""Bytes of a line after which it is passed on in pieces; no line can fill the memory."""
+
+LAST_LINES_SECONDS: Final = 30
+"""How long the end of a log may take to arrive once its container has ended."""
+
+SECOND_LENGTH: Final = len("2026-11-22T10:00:00")
+"""The part of a time stamp that the server can take up a log at: whole seconds."""
+
+DISORDER: Final = timedelta(seconds=2)
+"""How far a line's time stamp may lie before that of the line above: standard output and error are stamped apart."""
+
+
+class Copier:
+    """Copies one container's log once, from its beginning to its end."""
+
+    def __init__(self, api: Api, pod: Mapping[str, Any], container: str, log: Log) -> None:
+        self._api = api
+        self._namespace = pod["metadata"]["namespace"]
+        self._name = pod["metadata"]["name"]
+        self._container = container
+        self._log = log
+        self._ended = asyncio.Event()
+        self._copied: Counter[str] = Counter()  # lines by the second of their time stamp
+
+    @classmethod
+    def of_ended(cls, api: Api, pod: Mapping[str, Any], container: str, log: Log) -> Self:
+        """For a container that will write no more."""
+        copier = cls(api, pod, container, log)
+        copier.container_ended()
+        return copier
+
+    def container_ended(self) -> None:
+        """Tell that no more lines will be written."""
+        self._ended.set()
+
+    async def copy(self) -> None:
+        """Copy until the container has ended and all of its lines are here."""
+        backoff = Backoff()
+        while not self._ended.is_set():
+            if await self._copy_once(follow=True):
+                backoff.reset()
+            await self._pause(backoff.seconds())
+        try:
+            async with asyncio.timeout(LAST_LINES_SECONDS):
+                while not await self._copy_once(follow=False):  # noqa: ASYNC110 (a request, no state in memory)
+                    await asyncio.sleep(backoff.seconds())
+        except TimeoutError:
+            self._log.warning("The log above may lack its end: it could not be read to the last line.")
+
+    async def _pause(self, seconds: float) -> None:
+        """A stream usually ends a moment before the pod's status says so."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
+
+    async def _copy_once(self, *, follow: bool) -> bool:
+        """Copy what there is; returns whether nothing was in the way."""
+        query = {"container": self._container, "timestamps": "true", "follow": str(follow).lower()}
+        since, known = self._resume_at()
+        if since:
+            query["sinceTime"] = f"{since}Z"
+        try:
+            async for stamp, line in self._lines(query):
+                if known and stamp >= since:
+                    known -= 1  # a log only grows, so these are the lines copied already, in the same order
+                else:
+                    self._log.info("%s", line.removesuffix(b"\r").decode(errors="replace"))
+                    self._copied[stamp[:SECOND_LENGTH]] += 1
+        except ApiError as error:
+            if self._ended.is_set() and not error.transient:
+                self._log.warning("The log could not be read: %s", error)
+                return True
+            return False
+        return True
+
+    def _resume_at(self) -> tuple[str, int]:
+        """From which second to read on, and how many of the lines since then are copied already."""
+        if not self._copied:
+            return "", 0
+        last = datetime.fromisoformat(max(self._copied))
+        since = (last - DISORDER).isoformat()
+        self._copied = Counter({second: count for second, count in self._copied.items() if second >= since})
+        return since, self._copied.total()
+
+    async def _lines(self, query: Mapping[str, str]) -> AsyncIterator[tuple[str, bytes]]:
+        """Lines with the time stamp that the kubelet put before each."""
+        splitter = Splitter()
+        async for chunk in self._api.read_log(self._namespace, self._name, query):
+            for line in splitter.feed(chunk):
+                yield line
+        if query["follow"] == "false":  # a stream cut within a line is read again, to the line's end
+            for line in splitter.rest():
+                yield line
+
+
+class Splitter:
+    """Cuts a stream into lines, and lines too long into pieces, the same ones however the stream arrives."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._stamp: str | None = None  # of the line whose first pieces are out already
+
+    def feed(self, chunk: bytes) -> Iterator[tuple[str, bytes]]:
+        """Take the next bytes; gives the lines they complete."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            yield from self._cut(line)
+        if len(self._rest) > 2 * LINE_LIMIT:
+            *pieces, (_, self._rest) = self._cut(self._rest, complete=False)
+            yield from pieces
+
+    def rest(self) -> Iterator[tuple[str, bytes]]:
+        """The last line, if it lacks its end."""
+        if self._rest:
+            yield from self._cut(self._rest)
+
+    def _cut(self, line: bytes, *, complete: bool = True) -> Iterator[tuple[str, bytes]]:
+        if self._stamp is None:
+            stamp, _, line = line.partition(b" ")
+            self._stamp = stamp.decode(errors="replace")
+        for start in range(0, max(len(line), 1), LINE_LIMIT):
+            yield self._stamp, line[start : start + LINE_LIMIT]
+        if complete:
+            self._stamp = None

@@ -1,0 +1,196 @@
+"""From a task's values to the manifest of its pod: pure, and every value travels byte for byte.
+
+Called by the runner, once for each attempt. Refuses a wrong value with InvalidConf, which names the key and never the
+value: a conf may hold what nobody should read in a log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import jsonschema
+from jsonschema.exceptions import best_match
+
+from dynamic_pod import contract
+
+NAME_LIMIT: Final = 63
+"""Longest pod name that still is a label value and a host name."""
+
+MESSAGE_LIMIT: Final = 1024
+"""Characters of an earlier attempt's message that its successor's annotation keeps (all annotations: 256 KiB)."""
+
+Json = dict[str, Any]
+
+
+class InvalidConf(ValueError):
+    """The values cannot make a pod; the message says which key, why, and where to put it right."""
+
+
+class TaskInstance(Protocol):
+    """What we need of Airflow's task instance, in a triggerer or in a worker."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int | None
+    try_number: int
+
+    @property
+    def id(self) -> Any:
+        """A UUID, new for each try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One try of one task instance: what a restarted triggerer knows about its pods."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    try_number: int
+    ti_id: str
+    """Tells apart two DagRuns of one name, the first of which somebody deleted."""
+
+    @classmethod
+    def of(cls, ti: TaskInstance) -> Identity:
+        """Read the identity from Airflow's task instance."""
+        map_index = -1 if ti.map_index is None else ti.map_index
+        return cls(ti.dag_id, ti.run_id, ti.task_id, map_index, ti.try_number, str(ti.id))
+
+    @property
+    def fingerprint(self) -> str:
+        """The label value that all pods of this try carry, and no other."""
+        parts = [self.dag_id, self.run_id, self.task_id, self.map_index, self.try_number, self.ti_id]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    @property
+    def selector(self) -> str:
+        """The label selector that finds the pods of this try."""
+        return f"{contract.LABEL_TASK}={self.fingerprint}"
+
+
+def merge(defaults: Mapping[str, Any], conf: Mapping[str, Any] | None) -> Json:
+    """Lay the DagRun's conf over the values of the DAG, key by key; raises InvalidConf.
+
+    A key that is null is as if absent. Keys of conf that are not the contract's belong to somebody else's DAG.
+    """
+    if conf is not None and not isinstance(conf, Mapping):
+        raise InvalidConf('The DagRun\'s conf must be a JSON object, such as {"docker_image_name": "busybox"}.')
+    values = {key: value for key, value in {**defaults, **_given(conf or {})}.items() if value is not None}
+    for key in contract.REQUIRED:
+        if key not in values:
+            raise InvalidConf(f"{key} is missing: give it in the DagRun's conf, or to the operator in the DAG.")
+    for key, value in values.items():
+        _check(key, value)
+    return values
+
+
+def unknown(conf: Mapping[str, Any] | None) -> str | None:
+    """A sentence on keys of conf that mean nothing here: another task's, or misspelt."""
+    keys = sorted(set(conf or {}) - set(contract.SCHEMAS))
+    return f"Keys of conf that mean nothing to this task: {', '.join(keys)}" if keys else None
+
+
+def _given(conf: Mapping[str, Any]) -> Json:
+    return {key: value for key, value in conf.items() if key in contract.SCHEMAS and value is not None}
+
+
+def _check(key: str, value: Any) -> None:
+    schema = contract.SCHEMAS[key]
+    error = best_match(jsonschema.Draft7Validator(schema).iter_errors(value))
+    if error is None:
+        return
+    path = "".join(f"[{part!r}]" for part in error.absolute_path)
+    raise InvalidConf(
+        f"{key}{path} does not fit ({error.validator}: {json.dumps(error.validator_value)}). {schema['description']} "
+        "Put it right in the DagRun's conf, or where the operator is given it in the DAG."
+    )
+
+
+def pod_name(name: str, identity: Identity, attempt: int) -> str:
+    """Name the pod of an attempt: readable, and the same after every restart."""
+    tail = f"-{identity.fingerprint[:10]}-{attempt}"
+    head = re.sub(r"[^a-z0-9]+", "-", name.lower())[: NAME_LIMIT - len(tail)].strip("-")
+    return f"{head or 'pod'}{tail}"
+
+
+def build(
+    values: Mapping[str, Any],
+    identity: Identity,
+    attempt: int,
+    earlier: Sequence[Mapping[str, Any]] = (),
+    active_deadline: int | None = None,
+) -> Json:
+    """Make the manifest of one attempt from merged values; `earlier` are the attempts before it."""
+    spec: Json = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        **_fields(values, contract.POD_FIELDS),
+        "containers": [_container(values)],
+    }
+    if active_deadline is not None:
+        spec["activeDeadlineSeconds"] = active_deadline
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": _metadata(values, identity, attempt, earlier), "spec": spec}
+
+
+def _container(values: Mapping[str, Any]) -> Json:
+    container = {"name": contract.CONTAINER, **_fields(values, contract.CONTAINER_FIELDS)}
+    if isinstance(env := container.get("env"), Mapping):
+        container["env"] = [{"name": name, "value": value} for name, value in env.items()]
+    return {
+        **container,
+        "terminationMessagePath": contract.RESULT_PATH,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _metadata(
+    values: Mapping[str, Any], identity: Identity, attempt: int, earlier: Sequence[Mapping[str, Any]]
+) -> Json:
+    owner = values.get("owner_reference")
+    labels = {
+        **_not_ours(values.get("labels", {})),
+        contract.LABEL_MANAGED_BY: contract.MANAGER,
+        contract.LABEL_TASK: identity.fingerprint,
+        contract.LABEL_ATTEMPT: str(attempt),
+    }
+    annotations = {
+        **_not_ours(values.get("annotations", {})),
+        contract.ANNOTATION_DAG_ID: identity.dag_id,
+        contract.ANNOTATION_DAG_RUN_ID: identity.run_id,
+        contract.ANNOTATION_TASK_ID: identity.task_id,
+    }
+    if earlier:
+        annotations[contract.ANNOTATION_ATTEMPTS] = json.dumps([_shortened(one) for one in earlier])
+    metadata: Json = {
+        "name": pod_name(values.get("name", identity.task_id), identity, attempt),
+        "labels": labels,
+        "annotations": annotations,
+    }
+    if "namespace" in values:
+        metadata["namespace"] = values["namespace"]
+    if owner is not None:
+        labels[contract.LABEL_JOB_UID] = owner["uid"]
+        metadata["ownerReferences"] = [owner]
+    return metadata
+
+
+def _fields(values: Mapping[str, Any], names: Mapping[str, str]) -> Json:
+    return {field: values[key] for key, field in names.items() if key in values}
+
+
+def _not_ours(given: Mapping[str, str]) -> dict[str, str]:
+    """Drop what would pass for ours: labels decide whose pod it is."""
+    return {key: value for key, value in given.items() if not key.startswith(f"{contract.PREFIX}/")}
+
+
+def _shortened(attempt: Mapping[str, Any]) -> Json:
+    if "message" not in attempt:
+        return dict(attempt)
+    return {**attempt, "message": attempt["message"][-MESSAGE_LIMIT:]}

@@ -1,0 +1,135 @@
+"""The trigger that is the whole task: it creates the pod, follows it and ends the task, all in the triggerer.
+
+Started by Airflow's scheduler (start_from_trigger), so that no worker takes part, or by the operator's `execute` when a
+value needs a worker first. A triggerer that is restarted runs it anew with the same arguments; the runner then finds
+the pod.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from airflow.triggers.base import BaseTaskEndEvent, BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+
+from dynamic_pod import cluster, manifest
+from dynamic_pod.api import ApiError
+from dynamic_pod.runner import End, Runner, without_pod
+
+DELETE_SECONDS: Final = 20
+"""How long the last pod's deletion may take; Airflow allows `on_kill` 30 s."""
+
+
+class DynamicPodTrigger(BaseTrigger):
+    """Runs the pod of a task that the DAG's defaults and the DagRun's conf describe.
+
+    `conf` is the DagRun's conf as JSON text, `defaults` the values given in the DAG. Where the scheduler starts the
+    trigger, both come as templates and are rendered before `run`; what `conf` says is never rendered itself.
+    """
+
+    def __init__(self, conf: str, defaults: dict[str, Any], kubernetes_conn_id: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.conf = conf
+        self.defaults = defaults
+        self.kubernetes_conn_id = kubernetes_conn_id
+        self._values: manifest.Json | None = None
+        self._runner: Runner | None = None
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Airflow's way to make it anew."""
+        arguments = {"conf": self.conf, "defaults": self.defaults, "kubernetes_conn_id": self.kubernetes_conn_id}
+        return "dynamic_pod.trigger.DynamicPodTrigger", arguments
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Run the pod, end the task, and delete the pod once Airflow has recorded the end."""
+        try:
+            async with cluster.enter(self.kubernetes_conn_id) as entered:
+                yield self._event(await self._run(entered))
+                await _recorded()
+                if self._runner is not None:
+                    await self._in_time(self._runner.clean_up())
+        except asyncio.CancelledError:
+            if self._timed_out():
+                await self.on_kill()
+            raise
+        except Exception as error:  # uncaught, it would make Airflow start a worker only to fail the task
+            self.log.exception("The task could not be run")
+            yield self._event(without_pod(f"{type(error).__name__}: {error}", reason="Error"))
+            await _recorded()
+            await self.on_kill()
+
+    async def _run(self, entered: cluster.Cluster) -> End:
+        conf = json.loads(self.conf)
+        try:
+            self._values = manifest.merge(self.defaults, conf)
+        except manifest.InvalidConf as error:
+            return without_pod(str(error))
+        if sentence := manifest.unknown(conf):
+            self.log.warning("%s", sentence)
+        self._runner = self._make_runner(entered)
+        return await self._runner.run()
+
+    async def on_kill(self) -> None:
+        """Somebody ended the task: its pods end too, each with its own grace period."""
+        if self._values is not None:  # else no pod was ever made
+            await self._in_time(self._kill())
+
+    async def _kill(self) -> None:
+        async with cluster.enter(self.kubernetes_conn_id) as entered:
+            await self._make_runner(entered).kill()
+
+    def _make_runner(self, entered: cluster.Cluster) -> Runner:
+        ti: Any = self.task_instance
+        return Runner(entered, manifest.Identity.of(ti), self._values or {}, self.log)
+
+    async def _in_time(self, deletion: Coroutine[Any, Any, None]) -> None:
+        try:
+            await _undisturbed(asyncio.wait_for(deletion, DELETE_SECONDS))
+        except (TimeoutError, ApiError) as error:
+            self.log.warning("The pod could not be deleted: %s", str(error) or "the API server did not answer in time")
+
+    def _event(self, end: End) -> BaseTaskEndEvent:
+        if end.succeeded:
+            self.log.info("%s", end.message)
+            return TaskSuccessEvent(xcoms=end.xcoms())
+        self.log.error("%s", end.message)
+        return TaskFailedEvent(xcoms=end.xcoms())
+
+    def _timed_out(self) -> bool:
+        """Whether `execution_timeout` is over: then Airflow cancels us without calling `on_kill`."""
+        until: datetime | None = getattr(self, "timeout_after", None)
+        if until is None:
+            return False
+        return (until if until.tzinfo else until.replace(tzinfo=UTC)) < datetime.now(UTC)
+
+
+async def _recorded() -> None:
+    """Wait until Airflow has recorded the event: it then removes the trigger, by a cancellation that says why.
+
+    Only now may the pod go. Had it gone before, a triggerer killed in between would find none and run the container
+    again. A cancellation without a word is the end of the triggerer, which may come before anything is recorded.
+    """
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if not cancelled.args or task is None:
+            raise
+        task.uncancel()
+
+
+async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
+    """Do this work to its end: Airflow 3.3 repeats a cancellation every second until the trigger is over.
+
+    The end of the triggerer cancels the work itself.
+    """
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    if not task.cancelled():
+        task.result()

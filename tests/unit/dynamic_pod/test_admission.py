@@ -1,0 +1,102 @@
+"""Getting a pod into the cluster: what is waited for, what ends the task, what is told meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dynamic_pod import admission
+from dynamic_pod.runner import End
+from tests.unit.dynamic_pod.acting import VALUES, Act, play
+from tests.unit.dynamic_pod.fake_cluster import FakeCluster
+
+
+def test_waiting_reasons_are_told_once_each() -> None:
+    async def scene(fake: FakeCluster, act: Act) -> None:
+        name = await fake.pod()
+        await fake.watched()
+        for reason in ("ErrImagePull", "ImagePullBackOff", "ErrImagePull", "CreateContainerConfigError"):
+            fake.wait(name, reason, "because")
+            await asyncio.sleep(0.05)
+        fake.end(name)
+        await act.end()
+        told = [line for line in act.log.lines if "waits" in line]
+        assert told == [
+            "The pod waits: ImagePullBackOff: because",
+            "The pod waits: CreateContainerConfigError: because",
+        ]
+
+    play(scene)
+
+
+def test_an_exceeded_quota_is_waited_for() -> None:
+    async def scene(fake: FakeCluster, act: Act) -> None:
+        fake.end(await fake.pod())
+        assert (await act.end()).succeeded
+        told = [line for line in act.log.lines if "exceeded quota" in line]
+        assert len(told) == 1, "told once, however long it takes"
+
+    async def refusing(fake: FakeCluster, act: Act) -> None:
+        await scene(fake, act)
+
+    quota = (403, "Forbidden", 'pods "x" is forbidden: exceeded quota: pods')
+
+    async def run() -> None:
+        fake = FakeCluster()
+        fake.refuse("POST", quota, quota, quota)
+        async with fake.serve() as cluster:
+            await refusing(fake, Act(cluster, VALUES))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (403, "Forbidden", "violates PodSecurity restricted"),
+        (422, "Invalid", "spec.volumes[0].name: Invalid value"),
+        (404, "NotFound", 'namespaces "team" not found'),
+    ],
+)
+def test_a_refused_pod_ends_the_task_with_the_servers_words(refusal: tuple[int, str, str]) -> None:
+    async def run() -> None:
+        fake = FakeCluster()
+        fake.refuse("POST", refusal)
+        async with fake.serve() as cluster:
+            end = await Act(cluster, VALUES).end()
+        assert not end.succeeded
+        assert end.attempts[0]["reason"] == "InvalidSpec"
+        assert refusal[2] in end.attempts[0]["message"]
+        assert set(end.xcoms()) == {"outcome"}
+
+    asyncio.run(run())
+
+
+def test_a_new_namespaces_service_account_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "ACCOUNT_SECONDS", 0.1)
+    missing = (403, "Forbidden", 'error looking up service account team/x: serviceaccount "x" not found')
+
+    async def run(times: int) -> End:
+        fake = FakeCluster()
+        fake.refuse("POST", *[missing] * times)
+        async with fake.serve() as cluster:
+            act = Act(cluster, VALUES)
+            if times < 3:
+                fake.end(await fake.pod())
+            return await act.end()
+
+    assert asyncio.run(run(2)).succeeded
+    assert "serviceaccount" in asyncio.run(run(1000)).attempts[0]["message"]
+
+
+def test_an_api_server_that_is_away_is_waited_for() -> None:
+    async def run() -> None:
+        fake = FakeCluster()
+        fake.refuse("POST", (503, "ServiceUnavailable", "starting"), (500, "InternalError", "etcd leader changed"))
+        async with fake.serve() as cluster:
+            act = Act(cluster, VALUES)
+            fake.end(await fake.pod())
+            assert (await act.end()).succeeded
+
+    asyncio.run(run())

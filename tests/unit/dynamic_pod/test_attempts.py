@@ -1,0 +1,183 @@
+"""Restarts and further attempts: a container never runs twice for one attempt, and none is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from dynamic_pod import contract, manifest
+from tests.unit.dynamic_pod.acting import VALUES, Act, again, play
+from tests.unit.dynamic_pod.fake_cluster import IDENTITY, NAMESPACE, FakeCluster, until
+
+
+def test_a_restarted_runner_adopts_its_running_pod() -> None:
+    async def scene(fake: FakeCluster, first: Act, restart: Callable[[], Act]) -> None:
+        name = await fake.pod()
+        fake.logs[name] = ["2026-11-22T10:00:00.000000001Z one"]
+        fake.start(name)
+        await until(lambda: "one" in first.log.lines)
+        await first.kill()
+        second = restart()
+        await until(lambda: "one" in second.log.lines)
+        fake.logs[name].append("2026-11-22T10:00:05.000000001Z two")
+        fake.end(name)
+        assert (await second.end()).succeeded
+        assert "found again" in second.log.lines[0]
+        assert second.log.lines[1:] == ["one", "two"]
+        assert len(fake.pods) == 1
+        assert fake.count("DELETE") == 0
+
+    again(scene)
+
+
+def test_a_restarted_runner_finds_the_pod_that_ended_meanwhile() -> None:
+    async def scene(fake: FakeCluster, first: Act, restart: Callable[[], Act]) -> None:
+        name = await fake.pod()
+        fake.start(name)
+        await first.kill()
+        fake.end(name, exit_code=5, message="died")
+        end = await restart().end()
+        assert (end.attempts[0]["exitCode"], end.attempts[0]["podName"]) == (5, name)
+
+    again(scene)
+
+
+def test_a_pod_of_the_same_name_that_is_not_ours_is_left_alone() -> None:
+    async def run() -> None:
+        fake = FakeCluster()
+        async with fake.serve() as cluster:
+            first = Act(cluster, VALUES)
+            name = await fake.pod()
+            await first.kill()
+            fake.pods[name]["metadata"]["labels"][contract.LABEL_TASK] = "somebody-else"
+            end = await Act(cluster, VALUES).end()
+            assert not end.succeeded
+            assert "not this task's" in end.attempts[0]["message"]
+            assert name in fake.pods
+            assert fake.count("DELETE") == 0
+
+    asyncio.run(run())
+
+
+def test_a_create_that_was_never_answered_is_not_done_twice() -> None:
+    """The server made the pod, its answer got lost: asked again it says that the pod exists."""
+
+    async def run() -> None:
+        fake = FakeCluster()
+        async with fake.serve() as cluster:
+            await cluster.api.create_pod(NAMESPACE, manifest.build(VALUES, IDENTITY, 1))
+            act = Act(cluster, VALUES)
+            fake.end(await fake.pod())
+            assert (await act.end()).succeeded
+            assert len(fake.pods) == 1
+
+    asyncio.run(run())
+
+
+def test_attempts_follow_each_other_and_each_records_those_before() -> None:
+    async def scene(fake: FakeCluster, act: Act) -> None:
+        fake.end(first := await fake.pod(1), exit_code=1, message="no")
+        fake.end(second := await fake.pod(2), exit_code=2)
+        await until(lambda: first not in fake.pods)
+        fake.end(third := await fake.pod(3))
+        end = await act.end()
+        assert end.succeeded
+        assert [(one["number"], one["podName"]) for one in end.attempts] == [(1, first), (2, second), (3, third)]
+        assert list(fake.pods) == [third]
+        assert end.xcoms()["pod_name"] == third
+
+    play(scene, retries=2)
+
+
+def test_no_more_attempts_than_asked_for() -> None:
+    async def scene(fake: FakeCluster, act: Act) -> None:
+        fake.end(await fake.pod(1), exit_code=1)
+        fake.end(await fake.pod(2), exit_code=1)
+        end = await act.end()
+        assert not end.succeeded
+        assert len(end.attempts) == 2
+
+    play(scene, retries=1)
+
+
+def test_a_restarted_runner_goes_on_at_the_right_attempt() -> None:
+    async def scene(fake: FakeCluster, first: Act, restart: Callable[[], Act]) -> None:
+        fake.end(await fake.pod(1), exit_code=1, message="no")
+        second_pod = await fake.pod(2)
+        await until(lambda: fake.count("DELETE") == 1)
+        await first.kill()
+        second = restart()
+        await until(lambda: any("found again" in line for line in second.log.lines))
+        fake.end(second_pod)
+        end = await second.end()
+        assert [one["number"] for one in end.attempts] == [1, 2]
+        assert end.attempts[0]["message"] == "no"
+        assert sum(body.get("kind") == "Pod" and body["metadata"]["name"].endswith("-1") for body in fake.bodies) == 1
+
+    again(scene, retries=1)
+
+
+def test_a_runner_killed_between_two_attempts_leaves_no_pod_behind() -> None:
+    """The next pod was made, the one before not yet deleted."""
+
+    async def scene(fake: FakeCluster, first: Act, restart: Callable[[], Act]) -> None:
+        fake.refuse("DELETE", *[(503, "ServiceUnavailable", "")] * 1000)
+        fake.end(await fake.pod(1), exit_code=1)
+        second_pod = await fake.pod(2)
+        await until(lambda: fake.count("DELETE") > 0)
+        await first.kill()
+        fake.refusals.clear()
+        second = restart()
+        await until(lambda: list(fake.pods) == [second_pod])
+        fake.end(second_pod)
+        assert len((await second.end()).attempts) == 2
+
+    again(scene, retries=1)
+
+
+def test_a_kill_deletes_the_pod_with_its_own_grace() -> None:
+    async def scene(fake: FakeCluster, act: Act) -> None:
+        fake.start(await fake.pod())
+        await act.kill()
+        await act.runner.kill()
+        assert not fake.pods
+        assert "gracePeriodSeconds" not in fake.bodies[-1]
+
+    play(scene)
+
+
+def test_the_kubelet_is_given_the_deadline_once_the_container_runs() -> None:
+    async def scene(fake: FakeCluster, act: Act) -> None:
+        name = await fake.pod()
+        assert "activeDeadlineSeconds" not in fake.pods[name]["spec"]
+        await fake.watched()
+        state = {"running": {"startedAt": "2026-11-22T10:00:20Z"}}
+        statuses = {"containerStatuses": [{"name": contract.CONTAINER, "state": state}]}
+        fake._status(name, {"phase": "Running", "startTime": "2026-11-22T10:00:00Z", **statuses})
+        await until(lambda: fake.count("PATCH") == 1)
+        await until(lambda: fake.pods[name]["spec"].get("activeDeadlineSeconds") == 80)
+        fake.end(name, exit_code=137)
+        await act.end()
+        assert fake.count("PATCH") == 1
+
+    play(scene, active_deadline_seconds=60)
+
+
+def test_no_attempt_follows_an_exceeded_deadline() -> None:
+    async def scene(fake: FakeCluster, act: Act) -> None:
+        name = await fake.pod()
+        fake._status(name, {"phase": "Failed", "reason": "DeadlineExceeded", "message": "too long"})
+        end = await act.end()
+        assert [one["reason"] for one in end.attempts] == ["DeadlineExceeded"]
+
+    play(scene, retries=3, active_deadline_seconds=60)
+
+
+def test_the_deadline_counts_over_all_attempts() -> None:
+    """The containers of this test started long ago: nothing is left for a second one."""
+
+    async def scene(fake: FakeCluster, act: Act) -> None:
+        fake.end(await fake.pod(), exit_code=1)
+        assert len((await act.end()).attempts) == 1
+
+    play(scene, retries=3, active_deadline_seconds=1)

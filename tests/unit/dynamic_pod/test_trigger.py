@@ -1,0 +1,252 @@
+"""The trigger as Airflow's triggerer runs it: through an Airflow connection, to the end and beyond."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent
+
+from dynamic_pod import cluster
+from dynamic_pod.trigger import DynamicPodTrigger
+from dynamic_pod.worker import WorkerRun
+from tests.unit.dynamic_pod.fake_cluster import IDENTITY, NAMESPACE, FakeCluster, Recorder, until
+
+REMOVED = "a word from Airflow"
+"""Airflow cancels a trigger with some message once its end is recorded, or somebody ended the task."""
+
+
+class Triggerer:
+    """Runs triggers as TriggerRunner.run_trigger does."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self.killed = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, conf: Any, defaults: dict[str, Any] | None = None, timeout_after: datetime | None = None) -> None:
+        trigger = DynamicPodTrigger(json.dumps(conf), defaults or {}, "kubernetes_default")
+        ti: Any = SimpleNamespace(id=uuid.UUID(int=1), dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=1)
+        trigger.task_instance = ti
+        trigger.timeout_after = timeout_after  # type: ignore[attr-defined]
+        self._task = asyncio.create_task(self._run(trigger))
+
+    async def _run(self, trigger: DynamicPodTrigger) -> None:
+        try:
+            async for event in trigger.run():
+                self.events.append(event)
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args and trigger.timeout_after is None:  # type: ignore[attr-defined]
+                self.killed = True
+                await asyncio.wait_for(trigger.on_kill(), timeout=30)
+            raise
+
+    async def cancel(self, *message: str) -> None:
+        """Cancel as Airflow does: again and again, until the trigger is over."""
+        assert self._task is not None
+        async with asyncio.timeout(8):
+            while not self._task.done():
+                self._task.cancel(*message)
+                await asyncio.wait([self._task], timeout=0.05)
+
+    async def event(self) -> Any:
+        await until(lambda: self.events)
+        return self.events[0]
+
+
+Scene = Callable[[FakeCluster, Triggerer], Awaitable[None]]
+CONF = {"docker_image_name": "busybox"}
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Scene], None]:
+    async def run(scene: Scene) -> None:
+        fake = FakeCluster()
+        async with fake.serve():
+            monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", connection(fake))
+            await scene(fake, Triggerer())
+            await until(lambda: not cluster._entries)  # the last one to leave closes the door
+
+    return lambda scene: asyncio.run(run(scene))
+
+
+def connection(fake: FakeCluster) -> str:
+    """An Airflow connection with a kubeconfig in it."""
+    kubeconfig = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{fake.port}"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+    return json.dumps(
+        {"conn_type": "kubernetes", "extra": {"kube_config": json.dumps(kubeconfig), "namespace": NAMESPACE}}
+    )
+
+
+def test_the_end_is_recorded_before_the_pod_is_deleted(play: Callable[[Scene], None]) -> None:
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        fake.slow_deletion = 0.3
+        triggerer.start(CONF)
+        name = await fake.pod()
+        fake.end(name, message="42")
+        event = await triggerer.event()
+        assert isinstance(event, TaskSuccessEvent)
+        assert event.xcoms is not None
+        assert (event.xcoms["return_value"], event.xcoms["pod_name"]) == (42, name)
+        assert name in fake.pods
+        await triggerer.cancel(REMOVED)
+        assert not fake.pods
+        assert fake.bodies[-1]["gracePeriodSeconds"] == 0
+        assert not triggerer.killed, "Airflow shall not log that somebody killed the task"
+
+    play(scene)
+
+
+def test_a_triggerer_that_ends_before_the_record_leaves_the_pod(play: Callable[[Scene], None]) -> None:
+    """The next one finds it and says the same; without it, the container would run again."""
+
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        triggerer.start(CONF)
+        fake.end(await fake.pod(), exit_code=3, message="no")
+        first = await triggerer.event()
+        assert isinstance(first, TaskFailedEvent)
+        await triggerer.cancel()
+        assert fake.pods
+        again = Triggerer()
+        again.start(CONF)
+        assert (await again.event()).xcoms == first.xcoms
+        await again.cancel(REMOVED)
+
+    play(scene)
+
+
+def test_a_triggerer_that_ends_leaves_a_running_pod(play: Callable[[Scene], None]) -> None:
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        triggerer.start(CONF)
+        fake.start(await fake.pod())
+        await triggerer.cancel()
+        assert fake.pods
+        assert not triggerer.events
+
+    play(scene)
+
+
+def test_a_task_that_somebody_ends_takes_its_pod_along(play: Callable[[Scene], None]) -> None:
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        fake.slow_deletion = 0.3
+        triggerer.start(CONF)
+        fake.start(await fake.pod())
+        await triggerer.cancel(REMOVED)
+        assert triggerer.killed
+        await until(lambda: not fake.pods)
+
+    play(scene)
+
+
+def test_an_execution_timeout_takes_the_pod_along(play: Callable[[Scene], None]) -> None:
+    """Airflow cancels the trigger then without calling on_kill."""
+
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        triggerer.start(CONF, timeout_after=datetime(2020, 1, 1, tzinfo=UTC))
+        fake.start(await fake.pod())
+        await triggerer.cancel(REMOVED)
+        assert not triggerer.killed
+        assert not fake.pods
+
+    play(scene)
+
+
+@pytest.mark.parametrize("conf", [{}, {"docker_image_name": "x", "commands": "sh"}, [1]])
+def test_a_wrong_conf_ends_the_task_before_any_pod(play: Callable[[Scene], None], conf: Any) -> None:
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        triggerer.start(conf)
+        event = await triggerer.event()
+        assert isinstance(event, TaskFailedEvent)
+        xcoms: Any = event.xcoms
+        assert [attempt["reason"] for attempt in xcoms["outcome"]["attempts"]] == ["InvalidSpec"]
+        await triggerer.cancel(REMOVED)
+        assert not fake.bodies
+
+    play(scene)
+
+
+def test_a_connection_that_leads_nowhere_fails_the_task_not_the_triggerer(
+    play: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(_: FakeCluster, triggerer: Triggerer) -> None:
+        both = {"in_cluster": True, "kube_config_path": "/nowhere"}
+        monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps({"conn_type": "kubernetes", "extra": both}))
+        triggerer.start(CONF)
+        event = await triggerer.event()
+        assert isinstance(event, TaskFailedEvent)
+        assert "keep one" in json.dumps(event.xcoms)
+        await triggerer.cancel(REMOVED)
+
+    play(scene)
+
+
+def test_triggers_of_one_connection_share_one_watch(play: Callable[[Scene], None]) -> None:
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        both = [triggerer, Triggerer()]
+        triggerer.start(CONF)
+        both[1].start(CONF | {"name": "other"})
+        await until(lambda: len(fake.pods) == 2)
+        assert len(cluster._entries) == 1
+        for name in list(fake.pods):
+            fake.end(name)
+        for one in both:
+            await one.event()
+        assert fake.count("WATCH") == 1
+        for one in both:
+            await one.cancel(REMOVED)
+
+    play(scene)
+
+
+# In a worker.
+
+
+def work(
+    monkeypatch: pytest.MonkeyPatch, scene: Callable[[FakeCluster, asyncio.Future[Any], WorkerRun], Awaitable[None]]
+) -> None:
+    """A worker has no event loop of its own: it runs in a thread here, beside the fake's."""
+
+    async def run() -> None:
+        fake = FakeCluster()
+        async with fake.serve():
+            monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", connection(fake))
+            worker = WorkerRun("kubernetes_default", IDENTITY, CONF, Recorder())
+            ending = asyncio.ensure_future(asyncio.to_thread(worker.to_the_end))
+            await scene(fake, ending, worker)
+
+    asyncio.run(run())
+
+
+def test_a_worker_runs_the_pod_to_its_end_and_deletes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(fake: FakeCluster, ending: asyncio.Future[Any], _: WorkerRun) -> None:
+        fake.end(await fake.pod(), message="7")
+        end = await asyncio.wait_for(ending, 8)
+        assert end.xcoms()["return_value"] == 7
+        assert not fake.pods
+
+    work(monkeypatch, scene)
+
+
+def test_a_stopped_worker_deletes_its_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(fake: FakeCluster, ending: asyncio.Future[Any], worker: WorkerRun) -> None:
+        fake.start(await fake.pod())
+        await fake.watched()
+        worker.stop()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(ending, 8)
+        assert not fake.pods
+
+    work(monkeypatch, scene)
