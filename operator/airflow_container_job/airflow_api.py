@@ -2,8 +2,8 @@
 
 Called by the controller and the observer. The client is synchronous (urllib3), so each call runs in a thread of a small
 pool of our own. Answers are read as plain JSON rather than through the client's models: a state that a newer Airflow
-invents must not raise here. No request is repeated in this module but once after a 401, with a new token; whoever calls
-decides about trying again, and the gate keeps all of them quiet together while Airflow is away.
+invents must not raise here. No request is repeated in this module but once after a refusal, with a new token; whoever
+calls decides about trying again, and the gate keeps all of them quiet together while Airflow is away.
 """
 
 from __future__ import annotations
@@ -45,11 +45,16 @@ PAGE: Final = 100
 """Airflow's own limit for a page (`[api] maximum_page_limit`)."""
 
 PARALLEL: Final = 8
-"""Requests to Airflow at once: enough for 50 and more runs per second, too few to be a herd after an outage."""
+"""Requests to Airflow at once; of these one that writes (see `AirflowApi`)."""
 
 
 class AirflowApi:
-    """Airflow's REST API as far as the operator uses it."""
+    """Airflow's REST API as far as the operator uses it.
+
+    Requests that write are sent one after the other. Airflow's API server inserts its audit record on its event loop,
+    while another request may hold the database's lock and need that loop to let go of it: on SQLite two writes at once
+    stand still for 5 s, and thirty for minutes (docs/decisions/0007). One process of it writes no faster in parallel.
+    """
 
     def __init__(self, base: str, credentials: Path, timeout_seconds: float) -> None:
         self._base = base
@@ -63,13 +68,15 @@ class AirflowApi:
         self._dags = DAGApi(self._client)
         self._xcoms = XComApi(self._client)
         self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="airflow")
+        self._write = asyncio.Lock()
         self.gate = Gate()
 
     async def trigger(self, dag_id: str, dag_run_id: str, conf: Mapping[str, Any], note: str) -> DagRun:
         """Create the DagRun. Raises RunExists, RunRefused, DagUnavailable, AirflowDenied, AirflowUnreachable."""
         body = TriggerDAGRunPostBody(dag_run_id=dag_run_id, conf=dict(conf), note=note, logical_date=None)
         try:
-            return DagRun.read(await self._call(self._runs.trigger_dag_run_without_preload_content, dag_id, body))
+            async with self._write:
+                answer = await self._call(self._runs.trigger_dag_run_without_preload_content, dag_id, body)
         except _Status as error:
             if error.status == 409:
                 raise RunExists(error.detail) from error
@@ -79,6 +86,7 @@ class AirflowApi:
                 await self._blame_the_dag(dag_id)
                 raise RunRefused(error.detail) from error
             raise
+        return DagRun.read(answer)
 
     async def _blame_the_dag(self, dag_id: str) -> None:
         """Airflow answers 400 for a conf it refuses and for a DAG that cannot run: tell them apart."""
@@ -127,15 +135,19 @@ class AirflowApi:
         """Mark the DagRun failed, Airflow's way of stopping one; None when Airflow has none of that id."""
         body = DAGRunPatchBody(state=DagRunMutableStates.FAILED, note="Stopped by airflow-container-job.")
         try:
-            method = self._runs.patch_dag_run_without_preload_content
-            return DagRun.read(await self._call(method, dag_id, dag_run_id, body))
+            async with self._write:
+                answer = await self._call(self._runs.patch_dag_run_without_preload_content, dag_id, dag_run_id, body)
         except _Status as error:
             if error.status == 404:
                 return None
             raise
+        return DagRun.read(answer)
 
     async def xcom(self, dag_id: str, dag_run_id: str, task_id: str, key: str) -> Any:
-        """Read one XCom's value; None when there is none."""
+        """Read one XCom whose value is an object; None when there is none.
+
+        What a trigger has left comes as JSON text, what a worker has left as the value itself.
+        """
         try:
             answer = await self._call(
                 self._xcoms.get_xcom_entry_without_preload_content, dag_id, task_id, dag_run_id, key, stringify=False
@@ -144,7 +156,8 @@ class AirflowApi:
             if error.status == 404:
                 return None
             raise
-        return answer.get("value")
+        value = answer["value"]
+        return json.loads(value) if isinstance(value, str) else value
 
     async def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -157,7 +170,7 @@ class AirflowApi:
             token = self._credentials.token(self._login, refused)
             headers = {"Authorization": f"Bearer {token}"}
             status, body = _send(method, *args, _headers=headers, _request_timeout=self._timeout, **kwargs)
-            if status != 401:
+            if status not in (401, 403):  # 403 too: so Airflow answers a token that was signed with another key
                 break
             refused = token
         return _judge(status, body)

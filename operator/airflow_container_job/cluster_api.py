@@ -49,7 +49,8 @@ class ClusterApi:
             {"op": "replace", "path": "/metadata/resourceVersion", "value": job.resource_version},
             {"op": "add", "path": "/status", "value": status},
         ]
-        return await self._patch(f"{_path(job)}/status", "application/json-patch+json", patch)
+        # Strict: else a field that the CRD lacks would be dropped without a word, and written again at every look.
+        return await self._patch(f"{_path(job)}/status?fieldValidation=Strict", "application/json-patch+json", patch)
 
     async def delete_pod(self, pod: Mapping[str, Any]) -> None:
         """Ask for the end of exactly this pod, with its own grace period. One that is gone already is fine."""

@@ -19,7 +19,6 @@ from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.errors import (
     AirflowError,
-    AirflowUnreachable,
     ClusterError,
     Conflict,
     Gone,
@@ -179,7 +178,7 @@ class Controller:
             facts.trouble = trouble  # the first message stays: equal trouble must not write again
             if facts.run is None or job.deleted_at is not None:
                 await self._write(job, facts)
-        pause = self._airflow.gate.pause if isinstance(error, AirflowUnreachable) else RETRY_SECONDS
+        pause = self._airflow.gate.pause or RETRY_SECONDS
         self._queue.add_after(job.uid, pause + UNFINISHED)
 
     # ---- steps
@@ -249,10 +248,11 @@ class Controller:
         pod = status.newest_pod(job, facts)
         if facts.outcome is not None or job.decision is None or (pod is not None and outcome.over(pod)):
             return
-        where = (self._links.dag_id, job.decision.dag_run_id, contract.TASK_ID)
-        attempts = await self._airflow.xcom(*where, contract.XCOM_ATTEMPTS)
-        if attempts is not None:
-            facts.outcome = Outcome(attempts, await self._airflow.xcom(*where, contract.XCOM_RESULT))
+        left = await self._airflow.xcom(
+            self._links.dag_id, job.decision.dag_run_id, contract.TASK_ID, contract.XCOM_OUTCOME
+        )
+        if left is not None:
+            facts.outcome = Outcome(left["attempts"], left.get("result"))
 
     async def _release(self, job: Job, facts: Facts) -> None:
         if job.deleted_at is not None and status.live(job, facts) and job.decision is not None:

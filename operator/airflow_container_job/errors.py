@@ -3,8 +3,8 @@
 OperatorError
 ├── InvalidJob            the resource cannot be understood: a person changes it
 ├── AirflowError          talking to Airflow failed
-│   ├── AirflowUnreachable    no answer, or 5xx/429: try again, all jobs together (airflow_api.Gate)
-│   ├── AirflowDenied         401/403 with fresh credentials: try again, an administrator acts
+│   ├── AirflowUnreachable    no answer, or 5xx/429: try again, all jobs together (gate.Gate)
+│   ├── AirflowDenied         401/403 with a fresh token: the same, an administrator acts
 │   ├── DagUnavailable        no such DAG, or one that cannot run: try again, a DAG author acts
 │   ├── RunRefused            400/422 for this conf: a person changes the spec
 │   └── RunExists             409: look at the run, adopt it if it is ours

@@ -1,4 +1,4 @@
-"""Keeps all requests quiet together while Airflow is away, and lets one at a time try whether it is back.
+"""Keeps all requests quiet together while Airflow is away or refuses us, and lets one at a time try whether it is over.
 
 Used by `airflow_api` around every request, so that an outage costs one attempt per pause, whatever the number of jobs,
 and its end brings no herd. For one event loop.
@@ -11,13 +11,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from airflow_container_job.errors import AirflowError, AirflowUnreachable
+from airflow_container_job.errors import AirflowDenied, AirflowError, AirflowUnreachable
 
 T = TypeVar("T")
 
 
 class Gate:
-    """Lets requests through while Airflow answers; after a failure only one at a time, after a growing pause."""
+    """Lets requests through while Airflow serves us; after a failure only one at a time, after a growing pause."""
 
     FIRST: Final = 1.0
     LONGEST: Final = 30.0
@@ -26,7 +26,7 @@ class Gate:
         self._clock = clock
         self._failures = 0
         self._open_at = 0.0
-        self._message = ""
+        self._last: AirflowError = AirflowUnreachable("not tried yet")
 
     @property
     def pause(self) -> float:
@@ -34,18 +34,18 @@ class Gate:
         return max(0.0, self._open_at - self._clock()) if self._failures else 0.0
 
     async def through(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make the call, or raise AirflowUnreachable at once while the gate is shut."""
+        """Make the call; while the gate is shut, raise at once what shut it."""
         trying = self._failures > 0
         if trying:
             if self.pause > 0:
-                raise AirflowUnreachable(self._message)
+                raise type(self._last)(str(self._last))
             self._shut()  # the others wait for this one's outcome
         try:
             answer = await call()
-        except AirflowUnreachable as error:
+        except (AirflowUnreachable, AirflowDenied) as error:
             if trying or not self._failures:  # of requests that fail together the first counts
                 self._failures += 1
-                self._message = str(error)
+                self._last = error
                 self._shut()
             raise
         except AirflowError:

@@ -53,15 +53,16 @@ class Decision:
         return cls(f"acj-{uid}-{generation}", generation, digest(spec))
 
     @classmethod
-    def load(cls, uid: str, text: str) -> Self:
-        """Read the annotation `<generation>/<digest>`; raises InvalidJob when somebody has overwritten it."""
-        number, slash, fingerprint = text.partition("/")
-        if not (slash and number.isdigit() and fingerprint):
-            raise InvalidJob(
-                f"annotation {ANNOTATION_DECISION} reads {text!r}; it belongs to the operator: "
-                "delete the resource and apply it again"
-            )
-        return cls(f"acj-{uid}-{number}", int(number), fingerprint)
+    def load(cls, uid: str, annotation: str, dag_run_id: str) -> Self | None:
+        """Read the decision from the annotation `<generation>/<digest>`; None when there is none.
+
+        Where somebody has removed or overwritten it, the run that the status names tells the generation; the digest is
+        lost then, and any later change of the spec counts as one that calls for a run.
+        """
+        number, _, fingerprint = annotation.partition("/")
+        if not (number.isdecimal() and fingerprint):
+            number, fingerprint = dag_run_id.removeprefix(f"acj-{uid}-"), ""
+        return cls(f"acj-{uid}-{number}", int(number), fingerprint) if number.isdecimal() else None
 
     def dump(self) -> str:
         """Write the annotation's text."""
@@ -145,7 +146,7 @@ def parse(body: Mapping[str, Any]) -> Job:
     try:
         meta = body["metadata"]
         annotations = meta.get("annotations") or {}
-        decision = annotations.get(ANNOTATION_DECISION)
+        status = body.get("status") or {}
         return Job(
             namespace=meta["namespace"],
             name=meta["name"],
@@ -156,8 +157,8 @@ def parse(body: Mapping[str, Any]) -> Job:
             finalizers=tuple(meta.get("finalizers") or ()),
             annotations=annotations,
             spec=body.get("spec") or {},
-            status=body.get("status") or {},
-            decision=None if decision is None else Decision.load(meta["uid"], decision),
+            status=status,
+            decision=Decision.load(meta["uid"], annotations.get(ANNOTATION_DECISION, ""), status.get("dagRunId", "")),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidJob(f"the object is not a {KIND} of {GROUP}/{VERSION}: {error!r}") from error

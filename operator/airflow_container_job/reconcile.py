@@ -43,11 +43,7 @@ def next_step(job: Job, facts: Facts, now: datetime, deletion_deadline: timedelt
         return Step.RECORD if job.suspended else Step.ADMIT
     if job.closing and not (facts.run is not None and facts.run.state == "success" and not job.changed):
         return _while_closing(job, facts)
-    if facts.run is None:
-        return Step.READ if job.triggered else Step.TRIGGER
-    if job.triggered and not facts.run.over and between(job, facts):
-        return Step.NOTHING
-    return Step.RECORD
+    return _while_wanted(job, facts)
 
 
 def _while_deleted(job: Job, facts: Facts, now: datetime, deadline: timedelta) -> Step:
@@ -56,6 +52,15 @@ def _while_deleted(job: Job, facts: Facts, now: datetime, deadline: timedelta) -
     if now - job.deleted_at >= deadline or not (live(job, facts) or pods_at_work(job, facts)):
         return Step.RELEASE
     return Step.STOP
+
+
+def _while_wanted(job: Job, facts: Facts) -> Step:
+    """The decided run is what is asked for: see to it that it is, and follow it."""
+    if facts.run is None:
+        return Step.READ if job.triggered else Step.TRIGGER
+    if job.triggered and not facts.run.over and between(job, facts):
+        return Step.NOTHING
+    return Step.RECORD
 
 
 def _while_closing(job: Job, facts: Facts) -> Step:
