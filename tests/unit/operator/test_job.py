@@ -8,7 +8,7 @@ import pytest
 
 from airflow_container_job import conf
 from airflow_container_job.errors import InvalidJob
-from airflow_container_job.job import ANNOTATION_DECISION, Decision, digest, parse
+from airflow_container_job.job import Decision, digest, parse
 from dynamic_pod import contract
 from tests.unit.operator.builders import NOW, SPEC, UID, job
 
@@ -23,23 +23,16 @@ def test_the_run_id_fits_a_label() -> None:
 
 def test_a_decision_survives_its_annotation() -> None:
     decision = Decision.of(UID, 7, SPEC)
-    assert Decision.load(UID, decision.dump()) == decision
+    assert Decision.load(UID, decision.dump(), "") == decision
 
 
-@pytest.mark.parametrize("text", ["", "7", "x/abc", "7/", "/abc"])
-def test_an_overwritten_decision_is_named(text: str) -> None:
-    body = {
-        "metadata": {
-            "namespace": "a",
-            "name": "b",
-            "uid": UID,
-            "generation": 1,
-            "resourceVersion": "1",
-            "annotations": {ANNOTATION_DECISION: text},
-        }
-    }
-    with pytest.raises(InvalidJob, match=ANNOTATION_DECISION):
-        parse(body)
+@pytest.mark.parametrize("annotation", ["", "7", "x/abc", "7/", "/abc", "²/abc"])
+def test_a_decision_that_somebody_removed_or_overwrote_is_known_from_the_status(annotation: str) -> None:
+    decision = Decision.load(UID, annotation, f"acj-{UID}-7")
+    assert decision is not None
+    assert (decision.dag_run_id, decision.generation) == (f"acj-{UID}-7", 7)
+    assert Decision.load(UID, annotation, "") is None
+    assert Decision.load(UID, annotation, "acj-another-7") is None
 
 
 @pytest.mark.parametrize("body", [{}, {"metadata": None}, {"metadata": {"name": "x"}}, {"metadata": []}])

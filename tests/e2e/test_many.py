@@ -1,0 +1,19 @@
+"""Thirty jobs at once."""
+
+from __future__ import annotations
+
+from tests.e2e.jobs import job
+from tests.support.cluster import Namespace
+from tests.support.wait import until
+
+
+def test_thirty_at_once_all_succeed(namespace: Namespace) -> None:
+    names = [f"many-{number}" for number in range(30)]
+    namespace.apply(*(job(name, f"echo {name}") for name in names))
+
+    def phases() -> list[str]:
+        found = namespace.cluster.read("-n", namespace.name, "acj")
+        return [item.get("status", {}).get("phase", "") for item in found["items"]] if found else []
+
+    until("all are over", lambda: len(seen := phases()) == 30 and set(seen) <= {"Succeeded", "Failed"}, 180)
+    assert phases() == ["Succeeded"] * 30

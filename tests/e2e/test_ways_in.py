@@ -1,0 +1,68 @@
+"""The other two ways in: Airflow's REST API and its command line, with the same conf and without any resource."""
+
+from __future__ import annotations
+
+import json
+from urllib.error import HTTPError
+
+import pytest
+
+from tests.e2e.jobs import pods
+from tests.support.airflow import DAG, Airflow
+from tests.support.cluster import Namespace
+from tests.support.wait import until
+
+SEED = {
+    "docker_image_name": "busybox:1.35",
+    "commands": ["sh", "-c"],
+    "arguments": ['echo "$GREETING" && echo "\\"$GREETING\\"" > /airflow/xcom/return.json'],
+    "env_vars": {"GREETING": "good morning"},
+}
+
+
+def test_rest(airflow: Airflow, namespace: Namespace) -> None:
+    run = airflow.trigger(SEED | {"namespace": namespace.name})
+    assert airflow.until_over(run) == "success"
+    assert airflow.xcom(run, "return_value") == "good morning"
+    assert "good morning" in airflow.log(run)
+    assert pods(namespace) == []
+
+
+def test_rest_without_a_namespace_runs_in_airflows_own(airflow: Airflow) -> None:
+    run = airflow.trigger(SEED)
+    assert airflow.until_over(run) == "success"
+    assert airflow.xcom(run, "pod_namespace") == "airflow"
+
+
+def test_command_line(airflow: Airflow, namespace: Namespace) -> None:
+    run = f"by-hand-{namespace.name}"
+    conf = json.dumps(SEED | {"namespace": namespace.name})
+    command = ["airflow", "dags", "trigger", "--run-id", run, "-c", conf, DAG]
+    namespace.cluster.kubectl("exec", "-n", "airflow", "deploy/airflow", "-c", "scheduler", "--", *command)
+    assert airflow.until_over(run) == "success"
+    assert airflow.xcom(run, "return_value") == "good morning"
+
+
+def test_in_a_worker_for_an_airflow_without_triggerer(namespace: Namespace) -> None:
+    conf = json.dumps(SEED | {"namespace": namespace.name})
+    command = ["env", "AIRFLOW__DYNAMIC_POD__DEFERRABLE=False", "airflow", "dags", "test", DAG, "-c", conf]
+    shown = namespace.cluster.kubectl("exec", "-n", "airflow", "deploy/airflow", "-c", "scheduler", "--", *command)
+    assert "good morning" in shown.stdout + shown.stderr
+    until("the pod is deleted", lambda: not pods(namespace), 20)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"docker_image_name": ""}, "docker_image_name"),
+        ({"docker_image_name": None}, "docker_image_name"),
+        ({"arguments": "not a list"}, "arguments"),
+        ({"retries": -1}, "retries"),
+        ({"env_vars": {"A": 1}}, "env_vars"),
+    ],
+)
+def test_a_wrong_conf_is_refused_at_the_trigger(airflow: Airflow, wrong: dict[str, object], key: str) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        airflow.trigger(SEED | wrong)
+    assert refusal.value.code == 400
+    assert key in refusal.value.read().decode()

@@ -1,0 +1,71 @@
+"""A real API server, the real operator as a process, and a fake Airflow between which faults are made to happen."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.fake_airflow import FakeAirflow
+from tests.support.operator_process import OperatorProcess
+from tests.support.wait import until
+from tests.support.world import World
+
+DEPLOYED = ("-n", "airflow-container-job", "deployment", "operator")
+"""The operator that `make up` installs."""
+
+
+@pytest.fixture(scope="package")
+def cluster() -> Iterator[Cluster]:
+    """The cluster, with the CRD, and until the last test of this folder with no operator but those the tests start."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # being terminated must mend it all, too
+    cluster = Cluster.find()
+    cluster.install_crd()
+    with deployed_operator_away(cluster):
+        yield cluster
+    signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def deployed_operator_away(cluster: Cluster) -> Iterator[None]:
+    """Scale the installed operator to nothing for the block."""
+    deployment = cluster.read(*DEPLOYED)
+    if deployment is None:
+        yield
+        return
+    scale = ("scale", *DEPLOYED, "--replicas")
+    labels = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
+    pods = ("get", *DEPLOYED[:2], "pods", "-l", labels, "-o", "name")
+    cluster.kubectl(*scale, "0")
+    try:
+        until("the installed operator has ended", lambda: not cluster.kubectl(*pods).stdout, seconds=60)
+        yield
+    finally:
+        cluster.kubectl(*scale, str(deployment["spec"]["replicas"]))
+        cluster.kubectl("rollout", "status", *DEPLOYED, "--timeout=120s")
+
+
+@pytest.fixture(scope="module")
+def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """An operator, an Airflow and a namespace for the tests of one module; each mends what it broke."""
+    with FakeAirflow() as airflow, cluster.namespace() as namespace:
+        operator = OperatorProcess(cluster, namespace.name, airflow, tmp_path_factory.mktemp("operator"))
+        operator.start()
+        try:
+            yield World(namespace, airflow, operator)
+        finally:
+            operator.kill()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the operator's log beside a failure."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for fixture in item.funcargs.values():
+            if isinstance(fixture, World):
+                report.sections.append(("operator's log", fixture.operator.log[-8000:]))
+    return report

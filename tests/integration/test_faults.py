@@ -1,0 +1,116 @@
+"""Airflow fails in the ways that lose or double runs: one DagRun all the same, and no writing while nothing is new."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.support.cluster import manifest
+from tests.support.wait import stays, until
+from tests.support.world import World
+
+MANY = [f"job-{number:02}" for number in range(30)]
+
+
+def test_a_request_that_arrived_though_its_answer_did_not(world: World) -> None:
+    posts = world.airflow.count("POST", "dagRuns")
+    world.airflow.drop_after_commit(1)
+    world.apply("dropped")
+    world.wait("dropped", "Queued")
+    assert len(world.runs_of("dropped")) == 1
+    assert world.airflow.count("POST", "dagRuns") == posts + 2
+
+
+def test_a_request_that_times_out_and_arrived(world: World) -> None:
+    with world.airflow.hold("POST", commit=True) as held:
+        world.apply("timed-out")
+        held.wait_until_reached()
+        world.wait("timed-out", "Pending", "AirflowUnreachable")
+    world.wait("timed-out", "Queued")
+    assert len(world.runs_of("timed-out")) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_airflow_that_is_in_trouble(world: World, status: int) -> None:
+    name = f"trouble-{status}"
+    world.airflow.fail_next(1, status)
+    world.apply(name)
+    world.wait(name, "Pending", "AirflowUnreachable")
+    world.wait(name, "Queued")
+    assert len(world.runs_of(name)) == 1
+
+
+def test_an_account_without_rights_is_named(world: World) -> None:
+    """Two refusals: the operator tries once more with a new token, for the old one may be what is refused."""
+    world.airflow.fail_next(2, 403)
+    world.apply("denied")
+    status = world.wait("denied", "Pending", "AirflowDenied")
+    assert "403" in status["message"]
+    world.wait("denied", "Queued")
+
+
+def test_an_outage_loses_nothing_and_adds_no_writes(world: World) -> None:
+    patches = world.namespace.cluster.status_patches
+    runs, posts, before = len(world.airflow.runs), world.airflow.count("POST", "dagRuns"), patches()
+    world.airflow.go_away()
+    world.namespace.apply(*(manifest(name) for name in MANY))
+    world.namespace.wait_for_all(MANY, "Pending", "AirflowUnreachable")
+    stays("each has said so once", lambda: patches() == before + len(MANY), seconds=8)
+
+    world.airflow.come_back()
+    world.namespace.wait_for_all(MANY, "Queued")
+    assert patches() == before + 2 * len(MANY)
+    assert len(world.airflow.runs) == runs + len(MANY)
+    assert world.airflow.count("POST", "dagRuns") == posts + len(MANY)
+
+
+def test_an_outage_while_jobs_run(world: World) -> None:
+    """What the pods tell is shown meanwhile; the end is recorded when Airflow can be asked again."""
+    run = world.triggered("going")
+    pod = world.add_pod("going")
+    world.airflow.go_away()
+    world.pod_runs(pod)
+    world.wait("going", "Running")
+    world.pod_ends(pod)
+    world.airflow.finish(run, "success")
+    stays("it is not said to be over", lambda: world.namespace.status("going")["phase"] == "Running", seconds=3)
+    world.airflow.come_back()
+    world.wait("going", "Succeeded", "Completed", seconds=60)
+
+
+def test_deletion_while_airflow_is_away(world: World) -> None:
+    """The pod ends at once, the resource goes at its deadline, and the run is stopped when Airflow is back."""
+    run = world.triggered("leaving")
+    pod = world.add_pod("leaving")
+    world.pod_runs(pod)
+    world.wait("leaving", "Running")
+    world.airflow.go_away()
+    began = time.monotonic()
+    world.namespace.delete("leaving")
+    status = world.wait("leaving", "Running", "AirflowUnreachable")
+    assert status["message"].startswith("Deletion waits")
+    world.wait_gone("leaving", seconds=20)
+    assert time.monotonic() - began > 4, "the deadline of 6 s was not used"
+    world.airflow.come_back()
+    until("the run is stopped", lambda: world.run_state(run) == "failed", seconds=60)
+
+
+def test_deletion_of_what_was_never_triggered(world: World) -> None:
+    runs = len(world.airflow.runs)
+    world.airflow.go_away()
+    world.apply("never")
+    world.wait("never", "Pending", "AirflowUnreachable")
+    world.namespace.delete("never")
+    world.wait_gone("never", seconds=20)
+    world.airflow.come_back()
+    world.triggered("after-never")
+    assert len(world.airflow.runs) == runs + 1
+
+
+def test_deletion_of_a_job_whose_annotation_was_overwritten(world: World) -> None:
+    """Nothing a user writes may make a resource, and with it a namespace, impossible to delete."""
+    world.triggered("spoilt")
+    world.namespace.kubectl("annotate", "acj", "spoilt", "acj.dev/run=nonsense", "--overwrite")
+    world.namespace.delete("spoilt")
+    world.wait_gone("spoilt", seconds=20)

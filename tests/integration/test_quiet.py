@@ -1,0 +1,42 @@
+"""What a job costs: a few writes at its turns, and nothing while nothing happens to it."""
+
+from __future__ import annotations
+
+import time
+
+from tests.support.cluster import manifest
+from tests.support.wait import stays, until
+from tests.support.world import World
+
+
+def test_a_job_is_written_at_its_turns_only(world: World) -> None:
+    """Five versions after the first: hold, Queued, Running, the end, let go. And no patch that changes nothing."""
+    patches = world.namespace.cluster.status_patches
+    before = patches()
+    with world.namespace.watch() as watch:
+        run = world.triggered("turns")
+        pod = world.add_pod("turns")
+        world.pod_runs(pod)
+        world.wait("turns", "Running")
+        world.pod_ends(pod)
+        world.airflow.finish(run, "success")
+        world.wait("turns", "Succeeded")
+        until("the finalizer is gone", lambda: world.released("turns"))
+        watch.catch_up()
+        assert watch.writes("turns") <= 5
+        done = patches()
+        assert done - before <= 4
+        stays("nothing more is written", lambda: patches() == done, seconds=5)
+
+
+def test_running_jobs_cost_nothing(world: World) -> None:
+    names = [f"running-{number}" for number in range(10)]
+    world.namespace.apply(*(manifest(name) for name in names))
+    world.namespace.wait_for_all(names, "Queued")
+    for name in names:
+        world.pod_runs(world.add_pod(name))
+    world.namespace.wait_for_all(names, "Running")
+    requests, patches = len(world.airflow.requests), world.namespace.cluster.status_patches()
+    time.sleep(6.5)  # the measure itself: three sweeps of 2 s each
+    assert len(world.airflow.requests) - requests <= 4
+    assert world.namespace.cluster.status_patches() == patches

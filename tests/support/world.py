@@ -1,0 +1,117 @@
+"""One operator between one namespace and one fake Airflow, and pods as a trigger and a kubelet would make them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.cluster import API_VERSION, KIND, Json, Namespace, manifest
+from tests.support.fake_airflow import FakeAirflow
+from tests.support.operator_process import OperatorProcess
+from tests.support.wait import until
+
+STARTED = "2026-11-22T10:00:00Z"
+ENDED = "2026-11-22T10:00:05Z"
+
+
+@dataclass(frozen=True)
+class World:
+    """What an integration test acts on and looks at."""
+
+    namespace: Namespace
+    airflow: FakeAirflow
+    operator: OperatorProcess
+
+    # ---- acting
+
+    def apply(self, name: str, **spec: Any) -> None:
+        """Apply a small resource."""
+        self.namespace.apply(manifest(name, **spec))
+
+    def triggered(self, name: str, **spec: Any) -> str:
+        """Apply a resource and wait until Airflow has its run and the status says so; returns the run's id."""
+        self.apply(name, **spec)
+        self.wait(name, "Queued")
+        return self.run_id(name)
+
+    def add_pod(self, name: str, attempt: int = 1, **annotations: str) -> str:
+        """Make the pod of a job's run as the trigger does; no scheduler takes it, so a test says what it does."""
+        job = self.namespace.job(name)
+        owner = {"apiVersion": API_VERSION, "kind": KIND, "name": name, "uid": job["metadata"]["uid"]}
+        pod = f"{name}-{attempt}"
+        about = {
+            "name": pod,
+            "ownerReferences": [owner | {"controller": True, "blockOwnerDeletion": False}],
+            "labels": {
+                "app.kubernetes.io/managed-by": "airflow-container-job",
+                "acj.dev/job-uid": job["metadata"]["uid"],
+                "acj.dev/attempt": str(attempt),
+            },
+            "annotations": {"acj.dev/dag-run-id": self.run_id(name), **annotations},
+        }
+        spec = {
+            "schedulerName": "none",
+            "serviceAccountName": "pods",
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "base", "image": "none"}],
+        }
+        self.namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
+        return pod
+
+    def pod_runs(self, pod: str) -> None:
+        """Let the pod's container run."""
+        self._set_pod(pod, "Running", {"running": {"startedAt": STARTED}})
+
+    def pod_waits(self, pod: str, reason: str, message: str) -> None:
+        """Let the pod's container wait for something."""
+        self._set_pod(pod, "Pending", {"waiting": {"reason": reason, "message": message}})
+
+    def pod_ends(self, pod: str, exit_code: int = 0, message: str = "", reason: str | None = None) -> None:
+        """Let the pod's container end."""
+        reason = reason or ("Error" if exit_code else "Completed")
+        ended = {"exitCode": exit_code, "reason": reason, "message": message}
+        phase = "Failed" if exit_code else "Succeeded"
+        self._set_pod(pod, phase, {"terminated": ended | {"startedAt": STARTED, "finishedAt": ENDED}})
+
+    def _set_pod(self, pod: str, phase: str, state: Json) -> None:
+        container = {"name": "base", "image": "none", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+        self.namespace.write_status("pod", pod, {"phase": phase, "containerStatuses": [container]})
+
+    # ---- looking
+
+    def run_id(self, name: str) -> str:
+        """The id of the run that was decided last for this resource."""
+        return str(self.namespace.status(name)["dagRunId"])
+
+    def runs_of(self, name: str) -> list[Json]:
+        """Airflow's runs for this resource."""
+        uid = self.namespace.job(name)["metadata"]["uid"]
+        return [run for run in self.airflow.runs if f"-{uid}-" in run["dag_run_id"]]
+
+    def run_state(self, dag_run_id: str) -> str:
+        """Airflow's word on a run."""
+        return next(str(run["state"]) for run in self.airflow.runs if run["dag_run_id"] == dag_run_id)
+
+    def released(self, name: str) -> bool:
+        """Whether no finalizer holds the resource."""
+        return "finalizers" not in self.namespace.job(name)["metadata"]
+
+    def wait(self, name: str, phase: str, reason: str | None = None, seconds: float = 30) -> Json:
+        """Wait for a phase, and a reason where one is given; returns the status."""
+
+        def arrived() -> bool:
+            status = self.namespace.status(name)
+            return status.get("phase") == phase and reason in (None, status.get("reason"))
+
+        try:
+            until(f"{name} is {phase} {reason or ''}", arrived, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its status is {json.dumps(self.namespace.status(name))}") from None
+        return self.namespace.status(name)
+
+    def wait_gone(self, name: str, seconds: float = 30) -> None:
+        """Wait until the resource is no longer there."""
+        until(f"{name} is deleted", lambda: self.namespace.find_job(name) is None, seconds)
