@@ -1,0 +1,121 @@
+"""Programs compiled from Go modules, pinned in go/*/go.mod and go.sum; and which kind and kubectl are used.
+
+All are static (CGO_ENABLED=0), or they would not start in an image without libc; one setting for all keeps one Go
+build cache. Each group is compiled once per content of its pins and put in place whole.
+"""
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from dev import paths, pins
+from dev.errors import CommandFailed, Stop
+from dev.progress import step
+from dev.run import run
+
+_GO: Final = paths.CHECKOUT / "dev/go"
+_MINOR: Final = pins.KUBERNETES.removeprefix("v1.").split(".")[0]
+_VERSION: Final = "k8s.io/component-base/version"
+
+_KUBERNETES: Final[Mapping[str, str]] = {
+    name: f"k8s.io/kubernetes/cmd/{name}"
+    for name in (
+        *("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"),
+        *("kubeadm", "kubectl", "kubelet"),
+    )
+}
+_KUBERNETES_FLAGS: Final = (
+    f"-s -w -X {_VERSION}.gitVersion={pins.KUBERNETES} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor={_MINOR}"
+)
+_NODE: Final[Mapping[str, str]] = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "coredns": "github.com/coredns/coredns",
+    "pause": "./pause",
+}
+_KIND: Final[Mapping[str, str]] = {"kind": "sigs.k8s.io/kind"}
+
+
+def for_node() -> Path:
+    """Everything a node image needs, in one folder."""
+    require_go()
+    kubernetes = _compile("kubernetes", "kubernetes", _KUBERNETES, _KUBERNETES_FLAGS)
+    node = _compile("etcd and CoreDNS", "tools", _NODE, "-s -w")
+    together = paths.PROGRAMS / f"node-{paths.digest(kubernetes.name, node.name)}"
+    if not together.exists():
+        with paths.scratch() as half:
+            for program in (*kubernetes.iterdir(), *node.iterdir()):
+                (half / program.name).hardlink_to(program)
+            half.rename(together)
+    link("kubectl", together / "kubectl")
+    return together
+
+
+def ensure_kind() -> None:
+    """Put kind on our PATH: the caller's, if it has the pinned version, or else one compiled here."""
+    theirs = shutil.which("kind")
+    if theirs and _version_of_kind(theirs) == pins.KIND:
+        return
+    if not shutil.which("go"):
+        raise Stop(f"kind {pins.KIND} is missing: install it, or install Go and it is compiled here.")
+    link("kind", _compile("kind", "tools", _KIND, "-s -w") / "kind")
+
+
+def _version_of_kind(program: str) -> str:
+    found = re.search(r"v\d+\.\d+\.\d+\S*", run(program, "version"))
+    return found[0] if found else ""
+
+
+def require_go() -> None:
+    if not shutil.which("go"):
+        raise Stop(
+            "Go is missing, and the node image cannot be pulled: install Go 1.26 or later, or a way to a registry."
+        )
+
+
+def link(name: str, target: Path) -> None:
+    """Put a program on the PATH that `env` prints."""
+    paths.BIN.mkdir(parents=True, exist_ok=True)
+    half = paths.BIN / f".{name}"
+    half.unlink(missing_ok=True)
+    half.symlink_to(target)
+    half.rename(paths.BIN / name)
+
+
+def module_folder(module: str) -> Path:
+    """Where Go keeps the source of a module that go/tools pins."""
+    command = ("go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module)
+    folder = run(*command, cwd=_GO / "tools").strip()
+    if not folder:
+        run("go", "mod", "download", module, cwd=_GO / "tools")
+        folder = run(*command, cwd=_GO / "tools").strip()
+    return Path(folder)
+
+
+def _compile(title: str, module: str, programs: Mapping[str, str], flags: str) -> Path:
+    source = _GO / module
+    key = paths.digest(source, flags, *programs.values(), run("go", "version"))
+    done = paths.PROGRAMS / f"{next(iter(programs))}-{key}"
+    if done.exists():
+        return done
+    paths.PROGRAMS.mkdir(parents=True, exist_ok=True)
+    with step(f"compile {title}") as note, paths.scratch() as half:
+        packages = 0
+
+        def count(_: str) -> None:
+            nonlocal packages
+            packages += 1
+            note(f"{packages} packages so far")
+
+        build = ("go", "build", "-v", "-mod=readonly", "-ldflags", flags, "-o", f"{half}/")
+        try:
+            run(*build, *programs.values(), cwd=source, env={"CGO_ENABLED": "0"}, on_line=count)
+        except CommandFailed as error:
+            raise Stop(
+                f"Compiling {title} failed; if the network failed, run this again, it goes on there. {error}"
+            ) from error
+        if (half / "server").exists():
+            (half / "server").rename(half / "etcd")  # Go names a program after its package's folder
+        half.rename(done)
+    return done

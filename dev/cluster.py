@@ -1,0 +1,149 @@
+"""The kind cluster `acj`: made, judged, removed.
+
+A cluster counts only once a ConfigMap in it says so, written last: what an interrupted run left lacks it and is made
+anew, as is one whose nodes do not answer or that was asked for differently.
+"""
+
+import json
+import shutil
+from typing import Final
+
+from dev import binaries, machine, node_image, paths, pins, settings
+from dev.engine import is_private
+from dev.errors import CommandFailed
+from dev.host_network import BRIDGE
+from dev.progress import say, step
+from dev.run import docker, kubectl, run, succeeds
+
+NAME: Final = "acj"
+_CONTROL_PLANE: Final = f"{NAME}-control-plane"
+_NODE_PORT: Final = 30080
+"""Of the Service `airflow`."""
+
+_MARK: Final = ("--namespace=kube-system", "configmap", "airflow-container-job-cluster")
+
+
+def exists() -> bool:
+    return bool(shutil.which("kind")) and NAME in run("kind", "get", "clusters").split()
+
+
+def nodes() -> list[str]:
+    """The containers that are its nodes."""
+    return run("kind", "get", "nodes", f"--name={NAME}").split()
+
+
+def facts() -> dict[str, str] | None:
+    """What the running cluster was asked to be; None when there is none, or a half-made one."""
+    if not paths.KUBECONFIG.exists() or not shutil.which("kubectl"):
+        return None
+    try:
+        return dict(json.loads(kubectl("--request-timeout=5s", "get", *_MARK, "--output=json"))["data"])
+    except CommandFailed:
+        return None
+
+
+def ensure(image: str) -> None:
+    """Make the cluster, unless the one that runs is what is asked for."""
+    found = facts()
+    workers, port = settings.workers(), settings.airflow_port()
+    wanted = {
+        "image": image,
+        "workers": str(workers if workers is not None else (found or {}).get("workers", 0)),
+        "port": str(port if port is not None else (found or {}).get("port", 8080)),
+    }
+    if found == wanted:
+        return
+    if exists():
+        differs = ", ".join(key for key in wanted if found and found.get(key) != wanted[key])
+        state = f"was made differently ({differs})" if found else "is half made or stopped"
+        say(f"the cluster that is there {state}: made anew")
+        delete()
+    machine.require_free_port(int(wanted["port"]))
+    with step("kind cluster") as note:
+        if is_private():
+            _create_network()
+        _create(wanted)
+        _ensure_kubectl()
+        if image == node_image.made_name():
+            note("pod network")
+            _lay_pod_network()
+        note("nodes to be Ready")
+        kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s")
+        data = [f"--from-literal={key}={value}" for key, value in wanted.items()]
+        kubectl("create", *_MARK, *data)
+
+
+def _create_network() -> None:
+    """kind's network, under a bridge whose name we know, so that its rules and links can be found again."""
+    if not succeeds("docker", "network", "inspect", "kind"):
+        option = f"com.docker.network.bridge.name={BRIDGE}"
+        docker("network", "create", "--driver=bridge", f"--opt={option}", "kind")
+
+
+def _create(wanted: dict[str, str]) -> None:
+    made_here = wanted["image"] == node_image.made_name()
+    port = {"containerPort": _NODE_PORT, "hostPort": int(wanted["port"]), "listenAddress": "127.0.0.1"}
+    kubelet = {"kind": "KubeletConfiguration", "failCgroupV1": False}
+    config = {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "networking": {"disableDefaultCNI": made_here},
+        "nodes": [
+            {"role": "control-plane", "extraPortMappings": [port]},
+            *[{"role": "worker"}] * int(wanted["workers"]),
+        ],
+        "kubeadmConfigPatches": [json.dumps(kubelet)],
+    }
+    create = ("kind", "create", "cluster", f"--name={NAME}", f"--image={wanted['image']}", "--config=-")
+    run(*create, f"--kubeconfig={paths.KUBECONFIG}", stdin=json.dumps(config))
+
+
+def _lay_pod_network() -> None:
+    """Each node a ptp subnet of its own podCIDR, and routes to the others' (what kindnet does in published images).
+
+    Not `bridge`: with it, replies of a pod on the same node would bypass the Service's address translation.
+    """
+    nodes: list[tuple[str, str, str]] = []
+    while not nodes or not all(subnet for _, subnet, _ in nodes):
+        nodes = [
+            (
+                item["metadata"]["name"],
+                item["spec"].get("podCIDR", ""),
+                next(each["address"] for each in item["status"]["addresses"] if each["type"] == "InternalIP"),
+            )
+            for item in json.loads(kubectl("get", "nodes", "--output=json"))["items"]
+        ]
+    for name, subnet, _ in nodes:
+        for other, other_subnet, address in nodes:
+            if other != name:
+                docker("exec", name, "ip", "route", "replace", other_subnet, "via", address)
+        file = "/etc/cni/net.d/10-ptp.conflist"
+        docker("exec", "--interactive", name, "tee", file, stdin=json.dumps(_pod_network(subnet)))
+
+
+def _pod_network(subnet: str) -> dict[str, object]:
+    ipam = {"type": "host-local", "ranges": [[{"subnet": subnet}]], "routes": [{"dst": "0.0.0.0/0"}]}
+    plugins = [
+        {"type": "ptp", "ipMasq": True, "ipam": ipam},
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+    ]
+    return {"cniVersion": "1.0.0", "name": "ptp", "plugins": plugins}
+
+
+def delete() -> None:
+    """Remove the cluster, whatever state it is in."""
+    with step("remove the cluster"):
+        run("kind", "delete", "cluster", f"--name={NAME}", f"--kubeconfig={paths.KUBECONFIG}")
+        paths.KUBECONFIG.unlink(missing_ok=True)
+
+
+def _ensure_kubectl() -> None:
+    """Unless there is a kubectl, compiled here or the caller's, put the one out of the node on our PATH."""
+    if succeeds("kubectl", "version", "--client"):
+        return
+    with paths.scratch() as folder:
+        docker("cp", f"{_CONTROL_PLANE}:/usr/bin/kubectl", folder / "kubectl")
+        kept = paths.PROGRAMS / f"kubectl-{paths.digest(pins.NODE_IMAGE)}"
+        paths.PROGRAMS.mkdir(parents=True, exist_ok=True)
+        (folder / "kubectl").rename(kept)
+    binaries.link("kubectl", kept)

@@ -1,0 +1,51 @@
+"""The order of things for `up`, `down` and `clean`: what waits for what, and what runs meanwhile."""
+
+from dev import binaries, cluster, engine, images, install, leftovers, machine, node_image, paths, settings
+from dev.errors import Stop
+from dev.progress import say
+from dev.run import meanwhile
+
+
+def up() -> None:
+    """Bring everything up, from whatever state the machine is in."""
+    if settings.current_cluster():
+        install.install({})
+        return
+    _tidy()
+    machine.require_space(5, "A cluster with Airflow")
+    engine.ensure()
+    with meanwhile() as background:
+        building = background.submit(images.build)
+        binaries.ensure_kind()
+        cluster.ensure(node_image.ensure())
+        built = building.result()
+    images.load(built)
+    install.install(built)
+
+
+def down() -> None:
+    """Remove the cluster, whatever is left of it; the engine goes on."""
+    if settings.current_cluster():
+        raise Stop(
+            "The current cluster is not ours to remove: `kubectl delete -k manifests/overlays/development` cleans it."
+        )
+    _tidy()
+    if not engine.use():
+        paths.KUBECONFIG.unlink(missing_ok=True)
+        say("no engine runs, so no cluster does")
+    elif cluster.exists():
+        cluster.delete()
+
+
+def clean() -> None:
+    """Remove the cluster and the engine that was started here; what was compiled and made stays."""
+    down()
+    engine.stop()
+    say(f"programs and images made here are kept for the next time; to be rid of them: rm -rf {paths.CACHE}")
+
+
+def _tidy() -> None:
+    """Deal with what a run that was killed has left."""
+    leftovers.end_commands()
+    machine.unmount_below(paths.CACHE / "scratch")
+    paths.clear_scratch()
