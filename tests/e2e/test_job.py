@@ -95,7 +95,7 @@ def test_a_running_job_is_suspended_and_resumed_with_a_new_run(airflow: Airflow,
     first = until_phase(namespace, "paused", "Running")["dagRunId"]
     namespace.patch("paused", suspend=True)
     until_phase(namespace, "paused", "Suspended", reason="Suspended", seconds=20)
-    assert pods(namespace) == []
+    until("its pod is gone", lambda: not pods(namespace), 10)
     assert airflow.run(first)["state"] == "failed"
     namespace.patch("paused", suspend=False)
     second = until_phase(namespace, "paused", "Running")["dagRunId"]

@@ -25,7 +25,7 @@ def test_rest(airflow: Airflow, namespace: Namespace) -> None:
     assert airflow.until_over(run) == "success"
     assert airflow.xcom(run, "return_value") == "good morning"
     assert "good morning" in airflow.log(run)
-    assert pods(namespace) == []
+    until("its pod is gone", lambda: not pods(namespace), 20)
 
 
 def test_rest_without_a_namespace_runs_in_airflows_own(airflow: Airflow) -> None:
