@@ -107,10 +107,12 @@ class Controller:
         uid = owner_of(pod)
         if uid is None:
             return
-        facts = self._known.setdefault(uid, Known()).facts
-        facts.pods[pod["metadata"]["uid"]] = slim(pod)
+        known = self._known.setdefault(uid, Known())
+        known.facts.pods[pod["metadata"]["uid"]] = slim(pod)
         if gone:
-            facts.gone.add(pod["metadata"]["uid"])
+            known.facts.gone.add(pod["metadata"]["uid"])
+        if known.job is None and known.facts.gone >= known.facts.pods.keys():
+            del self._known[uid]  # the last of a resource that is gone, too
         if (run := status.run_of(pod)) is not None:
             self._observer.pod_moved(run, ended=gone or outcome.over(pod))
         self._queue.add(uid)
@@ -159,7 +161,7 @@ class Controller:
         if step is Step.NOTHING:
             return
         try:
-            await self._take[step](job, facts)
+            await self._step(step, job, facts)
         except Gone:
             self.job_gone(uid)
         except Conflict:
@@ -167,6 +169,10 @@ class Controller:
         except ClusterError as error:
             log.warning("%s: %s", job, error)
             self._queue.add_after(uid, RETRY_SECONDS)
+
+    async def _step(self, step: Step, job: Job, facts: Facts) -> None:
+        try:
+            await self._take[step](job, facts)
         except AirflowError as error:
             await self._show_trouble(job, facts, error)
 

@@ -1,0 +1,43 @@
+"""What the controller remembers, and whom it believes. Its steps are tested against a real API server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import cast
+
+import pytest
+
+from airflow_container_job.airflow_api import AirflowApi
+from airflow_container_job.cluster_api import ClusterApi
+from airflow_container_job.controller import Controller, owner_of
+from airflow_container_job.observer import Observer
+from airflow_container_job.status import Links
+from tests.unit.operator.builders import UID, ended, running
+
+
+@pytest.fixture
+def controller() -> Controller:
+    """One that nobody runs: it has nobody to talk to."""
+    airflow, cluster = cast("AirflowApi", None), cast("ClusterApi", None)
+    observer = Observer(airflow, "container_job", 60)
+    return Controller(airflow, cluster, observer, Links("container_job", ""), timedelta(60))
+
+
+def test_nothing_is_kept_of_a_resource_and_its_pods_once_all_are_gone(controller: Controller) -> None:
+    controller.pod_seen(running(), gone=False)
+    assert controller._known
+    controller.pod_seen(ended(0), gone=True)
+    controller.pod_seen(ended(0), gone=True)
+    assert not controller._known
+
+
+def test_a_pod_that_only_copied_the_label_belongs_to_nobody(controller: Controller) -> None:
+    copy = running()
+    copy["metadata"]["ownerReferences"] = [{"uid": "another"}]
+    assert owner_of(copy) is None
+    controller.pod_seen(copy, gone=False)
+    assert not controller._known
+
+
+def test_a_pod_belongs_to_the_resource_that_label_and_owner_name() -> None:
+    assert owner_of(running()) == UID
