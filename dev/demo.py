@@ -39,7 +39,7 @@ _HINTS: Final = """
 Everything is left up. To look further:
   eval "$(make -s env)"                   a shell that knows the cluster and Airflow's password
   kubectl get acj hello -o yaml           the whole status
-  kubectl describe acj wordcount          with its events
+  kubectl get acj -o wide                 with pod, DagRun and image
   {url}                   Airflow: sign in as {user} with $AIRFLOW_PASSWORD
   make down                               removes the cluster;  make clean: the engine, too
 """
