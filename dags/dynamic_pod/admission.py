@@ -7,6 +7,7 @@ other refusal is raised as ApiError with the API server's own words.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
@@ -73,5 +74,8 @@ async def _uncut(request: Coroutine[Any, Any, T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=REQUEST_SECONDS)
+        deadline = asyncio.get_running_loop().time() + REQUEST_SECONDS
+        while not task.done() and asyncio.get_running_loop().time() < deadline:
+            with contextlib.suppress(asyncio.CancelledError):  # Airflow repeats a cancellation every second
+                await asyncio.wait([task], timeout=REQUEST_SECONDS)
         raise

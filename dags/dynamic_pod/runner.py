@@ -109,7 +109,9 @@ class Runner:
     async def _attempt(self) -> tuple[Json, bool]:
         """Run one pod to its end; returns its last state, and whether it is gone without one."""
         number = len(self._attempts) + 1
-        body = manifest.build(self._values, self._identity, number, self._attempts, self._left())
+        left = self._left()  # of a pod that is found rather than made, the time may be over
+        left = None if left is None else max(1, left)
+        body = manifest.build(self._values, self._identity, number, self._attempts, left)
         watch = self._cluster.pods(self._namespace)
         with watch.follow(body["metadata"]["name"]) as follower:
             pod = await admit(self._api, body, self._log, self._patience)

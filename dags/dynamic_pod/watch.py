@@ -37,10 +37,21 @@ class Follower:
         self.gone = False
         """Whether the pod no longer exists; never taken back."""
         self._news = asyncio.Event()
+        self._early: list[Json] = []
+        self._early_gone = False
 
     def start(self, pod: Json) -> None:
-        """Follow this very pod: another one of its name, made later, is not it."""
+        """Follow this very pod: another one of its name, made later, is not it.
+
+        The watch may have been faster than the answer that brought the pod to its runner; of a pod that has ended
+        there is no further news, so what it told meanwhile counts.
+        """
         self.pod = pod
+        for newer in self._early:
+            if newer["metadata"]["uid"] == pod["metadata"]["uid"] and _version(newer) > _version(pod):
+                self.tell(newer)
+                if self._early_gone:
+                    self.tell(None)
 
     async def news(self) -> None:
         """Wait until `pod` or `gone` changed since the last call."""
@@ -49,8 +60,10 @@ class Follower:
 
     def tell(self, pod: Json | None) -> None:
         """Take in a newer state; None says that there is no such pod."""
-        if not self.pod:
-            return  # not created yet, as far as its runner knows
+        if not self.pod:  # not created yet, as far as its runner knows
+            self._early = [pod] if pod else []
+            self._early_gone = False
+            return
         if pod is None or pod["metadata"]["uid"] != self.pod["metadata"]["uid"]:
             self.gone = True
         else:
@@ -59,8 +72,15 @@ class Follower:
 
     def tell_deleted(self, pod: Json) -> None:
         """Take in the last state of a pod that is deleted."""
+        if not self.pod:
+            self._early, self._early_gone = [pod], True
+            return
         self.tell(pod)
         self.tell(None)
+
+
+def _version(pod: Json) -> int:
+    return int(pod["metadata"]["resourceVersion"])
 
 
 class PodWatch:
@@ -101,8 +121,8 @@ class PodWatch:
                     await self._list()
                 await self._watch(backoff)
                 await asyncio.sleep(PAUSE_SECONDS)
-            except ApiError as error:
-                if error.status == 410:  # too old to be resumed
+            except Exception as error:  # noqa: BLE001 (whatever it is, all pods of the namespace wait for this watch)
+                if getattr(error, "status", None) == 410:  # too old to be resumed
                     self._version = None
                 wait = backoff.seconds()
                 _log.warning("Watching pods in %s: %s; again in %.1f s", self._namespace, error, wait)

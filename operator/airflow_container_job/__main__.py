@@ -16,6 +16,8 @@ from airflow_container_job import handlers
 from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.controller import Controller
+from airflow_container_job.errors import Gone
+from airflow_container_job.job import GROUP, KIND, VERSION
 from airflow_container_job.observer import Observer
 from airflow_container_job.podwatch import PodWatch
 from airflow_container_job.settings import Settings
@@ -40,6 +42,7 @@ async def serve(settings: Settings) -> None:
     observer.report_to(controller.run_seen)
     watches = [PodWatch(cluster, controller, namespace) for namespace in settings.namespaces or [None]]
     try:
+        await _require_crd(cluster)
         async with asyncio.TaskGroup() as group:
             routines = (controller.run(), observer.run(), *(watch.run() for watch in watches))
             parts = [group.create_task(routine) for routine in routines]
@@ -56,6 +59,14 @@ async def serve(settings: Settings) -> None:
     finally:
         airflow.close()
         await cluster.close()
+
+
+async def _require_crd(cluster: ClusterApi) -> None:
+    """Look for the CRD: kopf looks once, at its start, and would wait for ever, looking healthy."""
+    try:
+        await cluster.check_jobs_are_served()
+    except Gone:
+        raise SystemExit(f"This cluster has no {KIND} of {GROUP}/{VERSION}: install the CRD.") from None
 
 
 def _authorization(options: kopf.OperatorSettings) -> Callable[[], Mapping[str, str]]:

@@ -36,6 +36,10 @@ class ClusterApi:
         self._headers = headers
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=32), timeout=TIMEOUT)
 
+    async def check_jobs_are_served(self) -> None:
+        """Raise Gone when the API server does not know the resource, because its CRD is not installed."""
+        await self._request("GET", f"/apis/{GROUP}/{VERSION}")
+
     async def patch_metadata(self, job: Job, finalizers: Sequence[str], annotations: Mapping[str, str]) -> Body:
         """Set the finalizers and these annotations; returns the new object. Raises Conflict, Gone, ClusterError."""
         metadata: Body = {"resourceVersion": job.resource_version, "finalizers": list(finalizers)}
@@ -82,7 +86,7 @@ class ClusterApi:
                 await _judge(response)
                 async for event in _lines(response):
                     yield event
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ClusterError(f"the watch of pods broke: {error!r}") from error
 
     async def _patch(self, path: str, kind: str, patch: Any) -> Body:
@@ -95,7 +99,7 @@ class ClusterApi:
                 await _judge(response)
                 answer: Body = await response.json()
                 return answer
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ClusterError(f"the API server does not answer: {error!r}") from error
 
     async def close(self) -> None:
@@ -116,8 +120,12 @@ async def _judge(response: aiohttp.ClientResponse) -> None:
     if response.status < HTTPStatus.BAD_REQUEST:
         return
     text = (await response.text())[:500]
-    kinds = {HTTPStatus.CONFLICT: Conflict, HTTPStatus.NOT_FOUND: Gone, HTTPStatus.GONE: Gone}
-    kind = kinds.get(HTTPStatus(response.status), ClusterError)
+    kinds: dict[int, type[ClusterError]] = {
+        HTTPStatus.CONFLICT: Conflict,
+        HTTPStatus.NOT_FOUND: Gone,
+        HTTPStatus.GONE: Gone,
+    }
+    kind = kinds.get(response.status, ClusterError)
     raise kind(f"the API server answered {response.status}: {text}")
 
 

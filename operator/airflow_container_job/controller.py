@@ -100,6 +100,8 @@ class Controller:
     def job_gone(self, uid: str) -> None:
         """A resource is no longer there."""
         if (known := self._known.pop(uid, None)) and known.job and known.job.decision:
+            if status.live(known.job, known.facts):  # nobody held it: the finalizer was taken off by hand
+                self._observer.abandon(known.job.decision.dag_run_id)
             self._observer.forget(known.job.decision.dag_run_id)
 
     def pod_seen(self, pod: Mapping[str, Any], *, gone: bool) -> None:
@@ -111,6 +113,8 @@ class Controller:
         known.facts.pods[pod["metadata"]["uid"]] = slim(pod)
         if gone:
             known.facts.gone.add(pod["metadata"]["uid"])
+        else:
+            known.facts.gone.discard(pod["metadata"]["uid"])  # a list from the server's cache may be behind
         if known.job is None and known.facts.gone >= known.facts.pods.keys():
             del self._known[uid]  # the last of a resource that is gone, too
         if (run := status.run_of(pod)) is not None:
@@ -182,10 +186,16 @@ class Controller:
         if facts.trouble is None or facts.trouble.reason != trouble.reason:
             log.warning("%s: %s: %s", job, trouble.reason, trouble.message)
             facts.trouble = trouble  # the first message stays: equal trouble must not write again
-            if facts.run is None or job.deleted_at is not None:
-                await self._write(job, facts)
+        if facts.run is None or job.deleted_at is not None:
+            await self._write(job, facts)
         pause = self._airflow.gate.pause or RETRY_SECONDS
+        if job.deleted_at is not None:
+            pause = min(pause, self._left(job.deleted_at))
         self._queue.add_after(job.uid, pause + UNFINISHED)
+
+    def _left(self, deleted_at: datetime) -> float:
+        """Seconds until a deleted resource is let go in any case."""
+        return max(0.0, (self._deadline - (_now() - deleted_at)).total_seconds())
 
     # ---- steps
 
@@ -232,17 +242,18 @@ class Controller:
         assert job.decision is not None  # noqa: S101 - for the type checker: nothing runs without a decision
         dag_run_id = job.decision.dag_run_id
         facts.run = await self._airflow.read(self._links.dag_id, dag_run_id) or DagRun(dag_run_id, LOST)
-        if not facts.run.over:  # read just now: an end that came first counts
+        if not facts.run.over and not job.finished:  # read just now: an end that came first counts
             facts.run = await self._airflow.stop(self._links.dag_id, dag_run_id) or DagRun(dag_run_id, LOST)
             log.info("%s: DagRun %s was asked to stop", job, dag_run_id)
+        if job.finished and not facts.run.over:
+            return  # somebody cleared the run in Airflow: its pod is wanted
         for pod in status.pods_at_work(job, facts):
             if not pod["metadata"].get("deletionTimestamp"):
                 await self._cluster.delete_pod(pod)
         if not status.pods_at_work(job, facts):
             self._queue.add(job.uid)
         elif job.deleted_at is not None:
-            left = self._deadline - (_now() - job.deleted_at)
-            self._queue.add_after(job.uid, max(0.0, left.total_seconds()) + UNFINISHED)
+            self._queue.add_after(job.uid, self._left(job.deleted_at) + UNFINISHED)
 
     async def _record(self, job: Job, facts: Facts) -> None:
         if facts.run is not None and facts.run.over and facts.run.state != LOST and not job.closing:
@@ -251,8 +262,7 @@ class Controller:
 
     async def _complete(self, job: Job, facts: Facts) -> None:
         """Learn how the container ended: from its pod as we saw it, else from what the task left in Airflow."""
-        pod = status.newest_pod(job, facts)
-        if facts.outcome is not None or job.decision is None or (pod is not None and outcome.over(pod)):
+        if facts.outcome is not None or job.decision is None or status.seen_to_the_end(job, facts):
             return
         left = await self._airflow.xcom(
             self._links.dag_id, job.decision.dag_run_id, contract.TASK_ID, contract.XCOM_OUTCOME

@@ -122,7 +122,9 @@ class Observer:
 
     async def _sweep(self) -> None:
         for dag_run_id in list(self._abandoned):
-            await self._airflow.stop(self._dag_id, dag_run_id)
+            run = await self._airflow.read(self._dag_id, dag_run_id)
+            if run is not None and not run.over:
+                await self._airflow.stop(self._dag_id, dag_run_id)
             self._abandoned.discard(dag_run_id)
         followed = list(self._live)
         live = {run.dag_run_id: run for run in await self._airflow.live_runs()}

@@ -39,35 +39,37 @@ class PodWatch:
         self._cluster = cluster
         self._listener = listener
         self._namespace = namespace
+        self._version = ""
 
     async def run(self) -> None:
         """Watch, for ever."""
-        version, failures = "", 0
+        failures = 0
         while True:
             try:
-                version = await self._follow(version or await self._list())
+                if not self._version:
+                    await self._list()
+                await self._follow()
                 failures = 0
             except Gone:
-                version = ""  # the server has forgotten that version: list again
+                self._version = ""  # the server has forgotten that version: list again
             except ClusterError as error:
                 log.warning("%s", error)
                 await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
 
-    async def _list(self) -> str:
+    async def _list(self) -> None:
         pods = await self._cluster.list_pods(self._namespace, SELECTOR)
         for pod in pods["items"]:
             self._listener.pod_seen(pod, gone=False)
         self._listener.pods_listed(self._namespace, {pod["metadata"]["uid"] for pod in pods["items"]})
-        return str(pods["metadata"]["resourceVersion"])
+        self._version = str(pods["metadata"]["resourceVersion"])
 
-    async def _follow(self, version: str) -> str:
-        """Follow one watch to its end; returns the version to go on from."""
-        async for event in self._cluster.watch_pods(self._namespace, SELECTOR, version):
+    async def _follow(self) -> None:
+        """Follow one watch to its end, keeping the version to go on from, wherever it breaks."""
+        async for event in self._cluster.watch_pods(self._namespace, SELECTOR, self._version):
             if event["type"] == "ERROR":
                 raise Gone(str(event["object"].get("message")))
             pod = event["object"]
-            version = pod["metadata"]["resourceVersion"]
+            self._version = pod["metadata"]["resourceVersion"]
             if event["type"] != "BOOKMARK":
                 self._listener.pod_seen(pod, gone=event["type"] == "DELETED")
-        return version

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from typing import Final
 
 from airflow_container_job.facts import Facts
 from airflow_container_job.job import Job
-from airflow_container_job.status import REPLACING, SUSPENDED, SUSPENDING, between, live, pods_at_work
+from airflow_container_job.status import REPLACING, SUSPENDED, SUSPENDING, between, ended, live, pods_at_work
+
+SOON: Final = timedelta(seconds=30)
+"""How long the end of a run, or the next attempt's pod, may take after a container's end without a word about it."""
 
 
 class Step(Enum):
@@ -38,12 +42,14 @@ def next_step(job: Job, facts: Facts, now: datetime, deletion_deadline: timedelt
     if job.deleted_at is not None:
         return _while_deleted(job, facts, now, deletion_deadline)
     if job.finished and not job.changed:
+        if pods_at_work(job, facts):
+            return Step.STOP
         return Step.RELEASE if job.held else Step.NOTHING
     if job.decision is None:
         return Step.RECORD if job.suspended else Step.ADMIT
     if job.closing and not (facts.run is not None and facts.run.state == "success" and not job.changed):
         return _while_closing(job, facts)
-    return _while_wanted(job, facts)
+    return _while_wanted(job, facts, now)
 
 
 def _while_deleted(job: Job, facts: Facts, now: datetime, deadline: timedelta) -> Step:
@@ -54,13 +60,19 @@ def _while_deleted(job: Job, facts: Facts, now: datetime, deadline: timedelta) -
     return Step.STOP
 
 
-def _while_wanted(job: Job, facts: Facts) -> Step:
+def _while_wanted(job: Job, facts: Facts, now: datetime) -> Step:
     """The decided run is what is asked for: see to it that it is, and follow it."""
     if facts.run is None:
         return Step.READ if job.triggered else Step.TRIGGER
-    if job.triggered and not facts.run.over and between(job, facts):
+    if job.triggered and not facts.run.over and between(job, facts) and not _overdue(job, facts, now):
         return Step.NOTHING
     return Step.RECORD
+
+
+def _overdue(job: Job, facts: Facts, now: datetime) -> bool:
+    """Whether what follows a container's end is late, so that a person wants to know what is waited for."""
+    ended_at = ended(job, facts)
+    return ended_at is not None and now - ended_at > SOON
 
 
 def _while_closing(job: Job, facts: Facts) -> Step:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from airflow_container_job.facts import LOST, DagRun, Facts, Outcome, Trouble
-from airflow_container_job.job import SPEC_CHANGED, Job
+from airflow_container_job.job import SPEC_CHANGED, Job, parse_time
 from dynamic_pod import contract, outcome
 
 Status = dict[str, Any]
@@ -81,7 +81,9 @@ def derive(job: Job, facts: Facts, links: Links, now: datetime) -> Status:
     if verdict.phase in ("Succeeded", "Failed"):
         status["completionTime"] = _completion(job, facts, current, now)
     status["conditions"] = _conditions(job, status, now)
-    return {key: value for key, value in status.items() if value not in (None, "", [])}
+    return {
+        key: value for key, value in status.items() if value is not None and (key == "result" or value not in ("", []))
+    }
 
 
 def invalid(job: Job, message: str, now: datetime) -> Status:
@@ -133,6 +135,12 @@ def between(job: Job, facts: Facts) -> bool:
     return pod is not None and (outcome.over(pod) or facts.is_gone(pod))
 
 
+def ended(job: Job, facts: Facts) -> datetime | None:
+    """When the newest pod's container ended, if it has."""
+    pod = newest_pod(job, facts)
+    return None if pod is None else parse_time(outcome.attempt(pod).get("finishedAt"))
+
+
 def pods_at_work(job: Job, facts: Facts) -> list[Mapping[str, Any]]:
     """The job's pods whose containers may still run, of whatever run."""
     return [
@@ -158,7 +166,22 @@ def outcome_of(job: Job, facts: Facts) -> Outcome:
 def newest_pod(job: Job, facts: Facts) -> Mapping[str, Any] | None:
     """The pod of the decided run's latest attempt."""
     ours = [pod for pod in facts.pods.values() if job.decision and run_of(pod) == job.decision.dag_run_id]
-    return max(ours, key=lambda pod: outcome.attempt(pod)["number"], default=None)
+    return max(ours, key=_age, default=None)
+
+
+def _age(pod: Mapping[str, Any]) -> tuple[str, int]:
+    """The order of a run's pods: a task cleared in Airflow counts its attempts from 1 again."""
+    return pod["metadata"].get("creationTimestamp", ""), outcome.attempt(pod)["number"]
+
+
+def seen_to_the_end(job: Job, facts: Facts) -> bool:
+    """Whether the newest pod we know explains the run's end: there may have been a later one that we did not see."""
+    pod = newest_pod(job, facts)
+    if pod is None or facts.run is None or not outcome.over(pod):
+        return False
+    if facts.run.state == "success":
+        return outcome.succeeded(pod)
+    return not outcome.succeeded(pod) and bool(outcome.attempt(pod)["number"] > job.spec.get("backoffLimit", 0))
 
 
 def run_of(pod: Mapping[str, Any]) -> str | None:
@@ -180,6 +203,8 @@ def _as_before(job: Job) -> Verdict:
 
 def _under_way(job: Job, facts: Facts, known: Outcome) -> Verdict:
     pod = newest_pod(job, facts)
+    if pod is not None and between(job, facts) and len(known.attempts) <= job.spec.get("backoffLimit", 0):
+        return Verdict("Queued", "Retrying", "The pod of the next attempt is not there yet; the task's log says why.")
     if pod is None or between(job, facts):
         return _as_before(job) if job.recorded.get("phase") == "Running" else STARTING
     if outcome.started_at(pod):

@@ -78,6 +78,7 @@ def pod(
             "name": name,
             "uid": f"pod-{attempt}",
             "namespace": "team-a",
+            "creationTimestamp": f"2026-11-22T11:58:0{attempt}Z",
             "labels": {"acj.dev/job-uid": UID, "acj.dev/attempt": str(attempt)},
             "annotations": {"acj.dev/dag-run-id": run_id(generation), "acj.dev/attempts": earlier},
             "ownerReferences": [{"uid": UID}],
@@ -90,12 +91,12 @@ def running() -> dict[str, Any]:
     return pod(state={"running": {"startedAt": "2026-11-22T11:59:00Z"}})
 
 
-def ended(code: int, message: str = "", reason: str | None = None) -> dict[str, Any]:
+def ended(code: int, message: str = "", reason: str | None = None, at: str = "2026-11-22T11:59:30Z") -> dict[str, Any]:
     terminated = {
         "exitCode": code,
         "reason": reason or ("Error" if code else "Completed"),
         "message": message,
         "startedAt": "2026-11-22T11:59:00Z",
-        "finishedAt": "2026-11-22T11:59:30Z",
+        "finishedAt": at,
     }
     return pod("Failed" if code else "Succeeded", state={"terminated": terminated})

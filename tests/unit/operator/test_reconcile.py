@@ -29,6 +29,16 @@ CASES = {
         facts("running", ended(0)),
         Step.NOTHING,
     ),
+    "container over for long, Airflow not yet: said what is waited for": (
+        job(status=recorded("Running", "Running")),
+        facts("running", ended(0, at="2026-11-22T11:59:00Z")),
+        Step.RECORD,
+    ),
+    "finished, but its container still runs: ended": (
+        job(status=recorded("Failed", "DagRunLost"), held=False),
+        facts("lost", running()),
+        Step.STOP,
+    ),
     "finished: let go": (job(status=recorded("Succeeded", "Completed")), facts(), Step.RELEASE),
     "finished and let go: nothing for ever": (
         job(status=recorded("Failed", "Error"), held=False),

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_container_job.facts import Facts, Outcome, Trouble
 from airflow_container_job.job import Job
-from airflow_container_job.status import MESSAGE_LIMIT, Links, derive, invalid
+from airflow_container_job.status import MESSAGE_LIMIT, Links, derive, invalid, seen_to_the_end
 from tests.unit.operator.builders import NOW, SPEC, ended, facts, job, pod, recorded, run_id, running
 
 LINKS = Links("container_job", "https://airflow.example")
@@ -120,6 +120,39 @@ def test_what_airflow_kept_counts_when_the_pod_was_not_seen_to_its_end() -> None
     known.outcome = Outcome([{"number": 1, "podName": "p", "reason": "Completed", "exitCode": 0}], {"a": 1})
     status = derive(job(), known, LINKS, NOW)
     assert (status["phase"], status["exitCode"], status["result"]) == ("Succeeded", 0, {"a": 1})
+
+
+def test_an_empty_result_is_a_result() -> None:
+    assert derive(job(), facts("success", ended(0, "[]")), LINKS, NOW)["result"] == []
+
+
+def test_the_pod_of_a_cleared_task_counts_not_the_one_before() -> None:
+    old, new = ended(137), running()
+    new["metadata"] |= {"uid": "newer", "name": "newer", "creationTimestamp": "2026-11-22T11:59:50Z"}
+    assert derive(job(), facts("running", old, new), LINKS, NOW)["podName"] == "newer"
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "limit", "seen"),
+    [
+        ("success", ended(0), 0, True),
+        ("failed", ended(1), 0, True),
+        ("success", ended(1), 1, False),
+        ("failed", ended(1), 1, False),
+        ("failed", ended(0), 0, False),
+        ("success", running(), 0, False),
+    ],
+)
+def test_a_pod_explains_the_end_only_if_no_later_one_can_have_been(
+    state: str, last: dict[str, Any], limit: int, *, seen: bool
+) -> None:
+    assert seen_to_the_end(job(spec=SPEC | {"backoffLimit": limit}), facts(state, last)) is seen
+
+
+def test_a_next_attempt_that_is_late_is_said() -> None:
+    resource = job(spec=SPEC | {"backoffLimit": 1}, status=recorded("Running", "Running"))
+    status = derive(resource, facts("running", ended(1)), LINKS, NOW)
+    assert (status["phase"], status["reason"]) == ("Queued", "Retrying")
 
 
 def test_the_link_leads_to_the_run() -> None:
