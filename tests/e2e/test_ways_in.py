@@ -44,9 +44,17 @@ def test_command_line(airflow: Airflow, namespace: Namespace) -> None:
 
 
 def test_in_a_worker_for_an_airflow_without_triggerer(namespace: Namespace) -> None:
+    """In an Airflow of its own beside the other, whose scheduler would else take part."""
     conf = json.dumps(SEED | {"namespace": namespace.name})
-    command = ["env", "AIRFLOW__DYNAMIC_POD__DEFERRABLE=False", "airflow", "dags", "test", DAG, "-c", conf]
-    shown = namespace.cluster.kubectl("exec", "-n", "airflow", "deploy/airflow", "-c", "scheduler", "--", *command)
+    home = f"/tmp/{namespace.name}"  # noqa: S108 - in the container
+    settings = [
+        f"AIRFLOW_HOME={home}",
+        f"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:///{home}/airflow.db",
+        "AIRFLOW__DYNAMIC_POD__DEFERRABLE=False",
+    ]
+    script = f'airflow db migrate && airflow dags test {DAG} -c "$0"; code=$?; rm -r {home}; exit $code'
+    inside = ["exec", "-n", "airflow", "deploy/airflow", "-c", "scheduler", "--"]
+    shown = namespace.cluster.kubectl(*inside, "env", *settings, "sh", "-c", script, conf)
     assert "good morning" in shown.stdout + shown.stderr
     until("the pod is deleted", lambda: not pods(namespace), 20)
 

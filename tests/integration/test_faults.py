@@ -42,8 +42,8 @@ def test_an_airflow_that_is_in_trouble(world: World, status: int) -> None:
 
 
 def test_an_account_without_rights_is_named(world: World) -> None:
-    """Two refusals: the operator tries once more with a new token, for the old one may be what is refused."""
-    world.airflow.fail_next(2, 403)
+    """Each try is refused twice: the operator repeats it with a new token, for the old one may be what is refused."""
+    world.airflow.fail_next(8, 403)
     world.apply("denied")
     status = world.wait("denied", "Pending", "AirflowDenied")
     assert "403" in status["message"]

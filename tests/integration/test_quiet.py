@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from tests.support.cluster import manifest
 from tests.support.wait import stays, until
@@ -18,7 +19,7 @@ def test_a_job_is_written_at_its_turns_only(world: World) -> None:
         pod = world.add_pod("turns")
         world.pod_runs(pod)
         world.wait("turns", "Running")
-        world.pod_ends(pod)
+        world.pod_ends(pod, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         world.airflow.finish(run, "success")
         world.wait("turns", "Succeeded")
         until("the finalizer is gone", lambda: world.released("turns"))

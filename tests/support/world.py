@@ -69,12 +69,14 @@ class World:
         """Let the pod's container wait for something."""
         self._set_pod(pod, "Pending", {"waiting": {"reason": reason, "message": message}})
 
-    def pod_ends(self, pod: str, exit_code: int = 0, message: str = "", reason: str | None = None) -> None:
-        """Let the pod's container end."""
+    def pod_ends(
+        self, pod: str, exit_code: int = 0, message: str = "", reason: str | None = None, at: str = ENDED
+    ) -> None:
+        """Let the pod's container end; long ago, unless `at` says when."""
         reason = reason or ("Error" if exit_code else "Completed")
         ended = {"exitCode": exit_code, "reason": reason, "message": message}
         phase = "Failed" if exit_code else "Succeeded"
-        self._set_pod(pod, phase, {"terminated": ended | {"startedAt": STARTED, "finishedAt": ENDED}})
+        self._set_pod(pod, phase, {"terminated": ended | {"startedAt": STARTED, "finishedAt": at}})
 
     def _set_pod(self, pod: str, phase: str, state: Json) -> None:
         container = {"name": "base", "image": "none", "imageID": "", "ready": False, "restartCount": 0, "state": state}
