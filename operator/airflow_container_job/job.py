@@ -80,7 +80,6 @@ class Job:
     resource_version: str
     deleted_at: datetime | None
     finalizers: Sequence[str]
-    annotations: Mapping[str, str]
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
     decision: Decision | None
@@ -155,7 +154,6 @@ def parse(body: Mapping[str, Any]) -> Job:
             resource_version=meta["resourceVersion"],
             deleted_at=parse_time(meta.get("deletionTimestamp")),
             finalizers=tuple(meta.get("finalizers") or ()),
-            annotations=annotations,
             spec=body.get("spec") or {},
             status=status,
             decision=Decision.load(meta["uid"], annotations.get(ANNOTATION_DECISION, ""), status.get("dagRunId", "")),

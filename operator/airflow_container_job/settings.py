@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import Field, HttpUrl, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from dynamic_pod import contract
+
 
 class Settings(BaseSettings):
     """Every knob of the operator. A wrong value ends the start with a message that names the variable."""
@@ -24,7 +26,7 @@ class Settings(BaseSettings):
     airflow_timeout_seconds: Annotated[float, Field(gt=0)] = 30
     """How long one request to Airflow may take."""
 
-    dag_id: str = "container_job"
+    dag_id: str = contract.DAG_ID
     """The generic DAG."""
 
     namespaces: Annotated[frozenset[str], NoDecode] = frozenset()
