@@ -1,6 +1,6 @@
 # Commands of this project; `make help` lists them. What brings things up is in dev/, started as `python3 -m dev`.
 #
-# Variables: WORKERS=N     worker nodes beside the control plane (default 0)
+# Variables: WORKERS=N     worker nodes beside the control plane (default 1)
 #            AIRFLOW_PORT  where Airflow answers on 127.0.0.1 (default 8080)
 #            CLUSTER=current   install into the current kubeconfig context instead of a kind cluster
 
@@ -56,8 +56,8 @@ lint: venv ## style, types, layers
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 
-crds: venv up ## generate crds/airflowcontainerjobs.yaml, with the core types' schemas as the cluster publishes them
-	@$(WITH_CLUSTER) $(VENV)/python crds/generate.py
+crds: venv up ## generate crds/airflowcontainerjobs.yaml, with the core types' schemas as the cluster publishes them, and docs/reference.md
+	@$(WITH_CLUSTER) $(VENV)/python -m crds.generate
 
 lock: venv ## renew requirements/ from pyproject.toml
 	$(LOCK) --extra dev pyproject.toml --output-file requirements/dev.txt

@@ -1,16 +1,81 @@
-"""The generic DAG: a run of it is a container, described by the run's conf."""
+"""The generic DAG: a run of it is a container, described by the run's conf.
+
+Its Params are the keys of conf: Airflow checks a run's conf by them when it is asked for, and makes a form of them.
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 from airflow.sdk import DAG, Param
 
 from dynamic_pod import contract
 from dynamic_pod.operator import DynamicPodOperator
 
+FORM: Final = {
+    "": {
+        "docker_image_name": "Image",
+        "commands": "Command",
+        "arguments": "Arguments",
+        "env_vars": "Environment",
+        "container_resources": "Resources",
+    },
+    "Retries and time": {
+        "retries": "Retries",
+        "active_deadline_seconds": "Deadline",
+        "backoff": "Backoff",
+        "pod_failure_policy": "Pod failure policy",
+    },
+    "Where it runs": {
+        "namespace": "Namespace",
+        "node_selector": "Node selector",
+        "affinity": "Affinity",
+        "tolerations": "Tolerations",
+        "topology_spread_constraints": "Topology spread",
+        "priority_class_name": "Priority class",
+        "runtime_class_name": "Runtime class",
+        "schedulername": "Scheduler",
+    },
+    "Secrets, files and volumes": {
+        "env_from": "Environment from",
+        "volumes": "Volumes",
+        "volume_mounts": "Volume mounts",
+        "image_pull_secrets": "Pull secrets",
+    },
+    "The rest of the pod": {
+        "name": "Name",
+        "labels": "Labels",
+        "annotations": "Annotations",
+        "init_containers": "Init containers",
+        "image_pull_policy": "Pull policy",
+        "working_dir": "Working directory",
+        "service_account_name": "Service account",
+        "automount_service_account_token": "Mount its token",
+        "security_context": "Security context of the pod",
+        "container_security_context": "Security context of the container",
+        "termination_grace_period": "Grace period",
+        "on_finish_action": "When it has ended",
+        "owner_reference": "Owner",
+    },
+}
+"""Section of Airflow's Trigger form -> key of conf -> title, in the order of the form.
 
-def _param(key: str) -> Param:
-    """A key of conf as Airflow checks it when a run is asked for, and shows it in the Trigger form."""
-    schema = dict(contract.SCHEMAS[key])
+The one without a name is Airflow's own, the only one that is open from the start.
+"""
+
+
+HINTS: Final = {
+    "commands": "One word to a line.",
+    "arguments": "One to a line.",
+    "env_vars": 'As JSON, such as {"NAME": "text"}.',
+}
+"""How the form's own fields want what has no single obvious way to be written."""
+
+
+def _param(key: str, title: str, section: str) -> Param:
+    """A key of conf as Airflow checks it, and shows it in the form."""
+    schema = {"title": title, **({"section": section} if section else {}), **contract.SCHEMAS[key]}
+    schema["description"] = " ".join(filter(None, (schema["description"], HINTS.get(key), f"In a conf: {key}.")))
     if key in contract.REQUIRED:
         # None does not fit the schema, so a value must come. No default at all would kill Airflow 3.3's triggerer.
         return Param(None, **schema)
@@ -24,7 +89,7 @@ with DAG(
     contract.DAG_ID,
     description="Run the container that the run's conf describes.",
     schedule=None,
-    params={key: _param(key) for key in contract.SCHEMAS},
+    params={key: _param(key, title, section) for section, keys in FORM.items() for key, title in keys.items()},
     max_active_runs=10_000,
     max_active_tasks=10_000,
     max_consecutive_failed_dag_runs=0,

@@ -1,7 +1,7 @@
 """The kind cluster `acj`: made, judged, removed.
 
 A cluster counts only once a ConfigMap in it says so, written last: what an interrupted run left lacks it and is made
-anew, as is one whose nodes do not answer or that was asked for differently.
+anew, as is one whose nodes are not all there and Ready, or that was asked for differently.
 """
 
 import json
@@ -48,14 +48,16 @@ def ensure(image: str) -> None:
     workers, port = settings.workers(), settings.airflow_port()
     wanted = {
         "image": image,
-        "workers": str(workers if workers is not None else (found or {}).get("workers", 0)),
+        "workers": str(workers if workers is not None else (found or {}).get("workers", 1)),
         "port": str(port if port is not None else (found or {}).get("port", 8080)),
     }
-    if found == wanted:
+    if found == wanted and _is_whole(int(wanted["workers"]) + 1):
+        if image == node_image.made_name():
+            _lay_pod_network()  # routes do not outlive a restart of the nodes
         return
     if exists():
         differs = ", ".join(key for key in wanted if found and found.get(key) != wanted[key])
-        state = f"was made differently ({differs})" if found else "is half made or stopped"
+        state = f"was made differently ({differs})" if differs else "is half made, or not all of it runs"
         say(f"the cluster that is there {state}: made anew")
         delete()
     machine.require_free_port(int(wanted["port"]))
@@ -71,6 +73,14 @@ def ensure(image: str) -> None:
         kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s")
         data = [f"--from-literal={key}={value}" for key, value in wanted.items()]
         kubectl("create", *_MARK, *data)
+
+
+def _is_whole(count: int) -> bool:
+    """Whether every node runs and is Ready; a test that was killed may have left one stopped, paused or forgotten."""
+    running = run("docker", "inspect", "--format={{.State.Status}}", *nodes()).split()
+    known = kubectl("get", "nodes", "--output=name").split()
+    ready = ("kubectl", "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=60s")
+    return running == ["running"] * count and len(known) == count and succeeds(*ready, timeout=70)
 
 
 def _create_network() -> None:

@@ -16,7 +16,7 @@ from dev.progress import step
 from dev.run import apply, kubectl
 
 _MANIFESTS: Final = paths.CHECKOUT / "manifests/overlays/development"
-_DEPLOYMENTS: Final = (("airflow", "airflow"), ("airflow-container-job", "operator"))
+_NAMESPACES: Final = ("airflow", "airflow-container-job")
 _DEFAULT_URL: Final = "http://127.0.0.1:8080"
 """Where the manifests say that people reach Airflow."""
 
@@ -31,15 +31,17 @@ def install(images: Images) -> None:
         for name, image in images.items():
             manifests = manifests.replace(f"image: {name}\n", f"image: {image}\n")
         manifests = manifests.replace(_DEFAULT_URL, airflow.url())
-        for namespace, _ in _DEPLOYMENTS:
+        for namespace in _NAMESPACES:
             apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))
         credentials.ensure()
-        apply(manifests)
-    for namespace, name in _DEPLOYMENTS:
-        with step(f"{name} to be up") as note:
-            _wait_for_rollout(namespace, name, note)
+        apply(manifests, "--selector=app.kubernetes.io/component!=operator")
+    with step("Airflow to be up") as note:
+        _wait_for_rollout("airflow", "airflow", note)
     with step("the DAG to be loaded") as note, airflow.reachable() as connection:
         airflow.wait_for_dag(connection, note)
+    with step("the operator to be up") as note:
+        apply(manifests)  # now: started before Airflow answers, it would pause for half a minute between its questions
+        _wait_for_rollout("airflow-container-job", "operator", note)
 
 
 def _wait_for_rollout(namespace: str, name: str, note: Callable[[str], None]) -> None:

@@ -129,9 +129,9 @@ def kubectl(*arguments: str | Path, stdin: str | None = None) -> str:
     return run("kubectl", *arguments, stdin=stdin)
 
 
-def apply(manifests: str) -> None:
+def apply(manifests: str, *options: str) -> None:
     owner = ("--force-conflicts", "--field-manager=airflow-container-job-dev")
-    kubectl("apply", "--server-side", *owner, "--filename=-", stdin=manifests)
+    kubectl("apply", "--server-side", *owner, *options, "--filename=-", stdin=manifests)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ The way of the data, one module per station:
                                                      ▲
         operator.DynamicPodOperator ──▶ trigger.DynamicPodTrigger (or a worker, the same runner)
 
-`contract` needs nothing but the standard library: the Kubernetes operator imports it too, so that both sides of `conf`
-read one declaration.
+Whether another pod follows one that ended, and when, says `policy`. `contract`, `outcome`, `policy` and what they are
+made of need nothing but the standard library: the Kubernetes operator imports them too, so that both sides read one
+declaration and judge a pod alike.
 """

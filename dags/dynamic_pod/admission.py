@@ -1,14 +1,17 @@
 """Getting a pod into the cluster: created now, or found because an earlier runner created it.
 
-Called by the runner, once for each attempt. Waits for what a wait can mend (quota, an API server that is away); any
-other refusal is raised as ApiError with the API server's own words.
+Called by the runner, once for each attempt. Waits for what a wait can mend (quota, an API server that is away), and
+tells the pod's owner by a Kubernetes event what it waits for; any other refusal is raised as ApiError with the API
+server's own words.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from dynamic_pod import contract
@@ -25,8 +28,20 @@ REQUEST_SECONDS: Final = 5.0
 """How long a cancelled runner waits for the answer to a request under way."""
 
 
-async def admit(api: Api, manifest: Json, log: Log, patience: Patience) -> Json:
-    """Create the pod, or adopt the one that this task has already; returns it as the API server knows it."""
+TOLD_TO_OWNER: Final = frozenset({403, 500})
+"""Refusals that the owner is told of: a quota, an admission webhook that fails. The rest is the API server's own."""
+
+MESSAGE_LIMIT: Final = 1024
+"""Bytes that Kubernetes allows the message of an event."""
+
+
+async def admit(
+    api: Api, manifest: Json, log: Log, patience: Patience, make_room: Callable[[], Awaitable[bool]]
+) -> Json:
+    """Create the pod, or adopt the one that this task has already; returns it as the API server knows it.
+
+    `make_room` is asked when a quota refuses the pod; it returns whether it freed anything.
+    """
     name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
     backoff, waited = Backoff(), 0.0
     while True:
@@ -39,10 +54,12 @@ async def admit(api: Api, manifest: Json, log: Log, patience: Patience) -> Json:
                 found = await patience.until_answered(lambda: api.get_pod(namespace, name))
                 if found is not None:
                     return _adopted(found, manifest, log)
-            elif _may_pass(error, waited):
-                patience.tell_once(f"{error.status} {error.reason}", f"The pod cannot be created yet: {error}")
-            else:
+            elif not _may_pass(error, waited):
                 raise
+            elif _quota(error) and await make_room():
+                continue
+            elif patience.tell_once(_trouble(error), f"The pod cannot be created yet: {error}"):
+                await _tell_owner(api, manifest, error, log)
         wait = backoff.seconds()
         waited += wait
         await asyncio.sleep(wait)
@@ -64,8 +81,47 @@ def _may_pass(error: ApiError, waited: float) -> bool:
         return True
     if error.status != 403:
         return False
-    words = str(error)
-    return "exceeded quota" in words or ("service account" in words and waited < ACCOUNT_SECONDS)
+    return _quota(error) is not None or ("service account" in str(error) and waited < ACCOUNT_SECONDS)
+
+
+def _quota(error: ApiError) -> str | None:
+    """Name of the quota that refuses the pod."""
+    found = re.search(r"exceeded quota: ([^,\s]*)", str(error))
+    return found[1] if found else None
+
+
+def _trouble(error: ApiError) -> str:
+    """What tells one trouble from another: the words of a quota change with whatever else is in the namespace."""
+    return f"{error.status} {error.reason} {_quota(error)}"
+
+
+async def _tell_owner(api: Api, manifest: Json, error: ApiError, log: Log) -> None:
+    """Post the event by which the owner's status, and `kubectl describe`, say why there is no pod. Best effort."""
+    meta = manifest["metadata"]
+    owner = next(iter(meta.get("ownerReferences", ())), None)
+    if owner is None or error.status not in TOLD_TO_OWNER:
+        return
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{meta['name']}-", "namespace": meta["namespace"]},
+        "involvedObject": {
+            **{key: owner[key] for key in ("apiVersion", "kind", "name", "uid")},
+            "namespace": meta["namespace"],
+        },
+        "type": "Warning",
+        "reason": contract.EVENT_FAILED_CREATE,
+        "message": str(error).encode()[:MESSAGE_LIMIT].decode(errors="ignore"),
+        "source": {"component": contract.MANAGER},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }
+    try:
+        await api.create_event(meta["namespace"], event)
+    except ApiError as refusal:
+        log.info("The owner could not be told by an event: %s", refusal)
 
 
 async def _uncut(request: Coroutine[Any, Any, T]) -> T:

@@ -114,6 +114,10 @@ class Api:
             if error.status not in (404, 409):  # 409: another pod of that name, which is not ours to delete
                 raise
 
+    async def create_event(self, namespace: str, event: Json) -> None:
+        """Post a Kubernetes event about an object in this namespace."""
+        await self._json("POST", f"/api/v1/namespaces/{namespace}/events", body=event)
+
     async def watch_pods(self, namespace: str, selector: str, version: str) -> AsyncIterator[Json]:
         """Events after this resourceVersion, until the server ends the watch."""
         query = {

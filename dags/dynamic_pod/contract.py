@@ -110,10 +110,30 @@ SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
         "minimum": 0,
         "description": "How many more pods are tried after a failed one.",
     },
+    "backoff": {
+        "type": "object",
+        "properties": {
+            "initialSeconds": {"type": "integer", "minimum": 0},
+            "factor": {"type": "integer", "minimum": 1, "maximum": 10},
+            "capSeconds": {"type": "integer", "minimum": 0},
+        },
+        "additionalProperties": False,
+        "description": "The pause before a further pod: initialSeconds (10), times factor (2), up to capSeconds (360).",
+    },
+    "pod_failure_policy": {
+        "type": "object",
+        "required": ["rules"],
+        "description": "Kubernetes' PodFailurePolicy of a Job: which ends fail the task at once, or do not count.",
+    },
     "active_deadline_seconds": {
         "type": "integer",
         "minimum": 1,
         "description": "Seconds the containers may run, all attempts together.",
+    },
+    "on_finish_action": {
+        "type": "string",
+        "enum": ["delete_pod", "delete_succeeded_pod", "keep_pod"],
+        "description": "What becomes of a pod that has ended (delete_pod, unless said).",
     },
     "owner_reference": {
         "type": "object",
@@ -141,12 +161,16 @@ ANNOTATION_TASK_ID: Final = f"{PREFIX}/task-id"
 ANNOTATION_ATTEMPTS: Final = f"{PREFIX}/attempts"
 """JSON list of the attempts before this pod, so that a restarted triggerer knows them after their pods are gone."""
 
+EVENT_FAILED_CREATE: Final = "FailedCreate"
+"""Reason of the Kubernetes event on the owner that tells why the API server refuses the pod; a Job's own word."""
+
 XCOM_RESULT: Final = "return_value"
 """The container's result, any JSON value; absent when there is none."""
 XCOM_OUTCOME: Final = "outcome"
 """How the task ended, for the Kubernetes operator to read in one request, whichever way it ended.
 
-An object with `attempts`, oldest first, each as `outcome.attempt` makes it, and `result` where there is one.
+An object with `attempts`, oldest first, each as `outcome.attempt` makes it, with `result` where there is one, and with
+`resultProblem` where what the container left is none.
 """
 XCOM_POD_NAME: Final = "pod_name"
 """Name of the last attempt's pod."""

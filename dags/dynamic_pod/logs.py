@@ -80,6 +80,8 @@ class Copier:
             query["sinceTime"] = f"{since}Z"
         try:
             async for stamp, line in self._lines(query):
+                if not stamp[:4].isdigit():
+                    continue  # the kubelet's own words, that the container's log is gone
                 if known and stamp >= since:
                     known -= 1  # a log only grows, so these are the lines copied already, in the same order
                 else:

@@ -16,13 +16,16 @@ from typing import Any, Final, Protocol
 import jsonschema
 from jsonschema.exceptions import best_match
 
-from dynamic_pod import contract
+from dynamic_pod import contract, outcome
 
 NAME_LIMIT: Final = 63
 """Longest pod name that still is a label value and a host name."""
 
 MESSAGE_LIMIT: Final = 1024
 """Characters of an earlier attempt's message that its successor's annotation keeps (all annotations: 256 KiB)."""
+
+MESSAGES_KEPT: Final = 10
+"""Of how many earlier attempts."""
 
 Json = dict[str, Any]
 
@@ -63,6 +66,11 @@ class Identity:
         map_index = -1 if ti.map_index is None else ti.map_index
         return cls(ti.dag_id, ti.run_id, ti.task_id, map_index, ti.try_number, str(ti.id))
 
+    def in_airflow(self) -> Json:
+        """The task instance in the words of Airflow's XCom."""
+        names = ("dag_id", "run_id", "task_id", "map_index")
+        return {name: getattr(self, name) for name in names}
+
     @property
     def fingerprint(self) -> str:
         """The label value that all pods of this try carry, and no other."""
@@ -91,10 +99,12 @@ def merge(defaults: Mapping[str, Any], conf: Mapping[str, Any] | None) -> Json:
     return values
 
 
-def unknown(conf: Mapping[str, Any] | None) -> str | None:
-    """A sentence on keys of conf that mean nothing here: another task's, or misspelt."""
+def unknown(conf: Mapping[str, Any] | None, dag_id: str = contract.DAG_ID) -> str | None:
+    """A sentence on keys of conf that mean nothing, as misspelt ones do; in a DAG of one's own they may be its own."""
     keys = sorted(set(conf or {}) - set(contract.SCHEMAS))
-    return f"Keys of conf that mean nothing to this task: {', '.join(keys)}" if keys else None
+    if not keys or dag_id != contract.DAG_ID:
+        return None
+    return f"Keys of conf that mean nothing to this task: {', '.join(keys)}"
 
 
 def _given(conf: Mapping[str, Any]) -> Json:
@@ -113,21 +123,35 @@ def _check(key: str, value: Any) -> None:
     )
 
 
-def pod_name(name: str, identity: Identity, attempt: int) -> str:
-    """Name the pod of an attempt: readable, and the same after every restart."""
+def pod_name(name: str | None, identity: Identity, attempt: int) -> str:
+    """Name the pod of an attempt: readable, and the same after every restart.
+
+    In a DAG of one's own the name may be that of the resource that started the run, so the same for all tasks.
+    """
+    parts = [name or identity.task_id]
+    if name and identity.dag_id != contract.DAG_ID and name != identity.task_id:
+        parts.append(identity.task_id)
+    if identity.map_index >= 0:
+        parts.append(str(identity.map_index))
+    name = "-".join(parts)
     tail = f"-{identity.fingerprint[:10]}-{attempt}"
     head = re.sub(r"[^a-z0-9]+", "-", name.lower())[: NAME_LIMIT - len(tail)].strip("-")
     return f"{head or 'pod'}{tail}"
 
 
-def build(
+def build(  # noqa: PLR0913 (a pod is made of these)
     values: Mapping[str, Any],
     identity: Identity,
     attempt: int,
     earlier: Sequence[Mapping[str, Any]] = (),
     active_deadline: int | None = None,
+    *,
+    held_back: bool = False,
 ) -> Json:
-    """Make the manifest of one attempt from merged values; `earlier` are the attempts before it."""
+    """Make the manifest of one attempt from merged values; `earlier` are the attempts before it.
+
+    A pod that is `held_back` exists, but no node takes it until its scheduling gate is removed.
+    """
     spec: Json = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -136,6 +160,8 @@ def build(
     }
     if active_deadline is not None:
         spec["activeDeadlineSeconds"] = active_deadline
+    if held_back:
+        spec["schedulingGates"] = [{"name": outcome.GATE}]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": _metadata(values, identity, attempt, earlier), "spec": spec}
 
 
@@ -167,9 +193,9 @@ def _metadata(
         contract.ANNOTATION_TASK_ID: identity.task_id,
     }
     if earlier:
-        annotations[contract.ANNOTATION_ATTEMPTS] = json.dumps([_shortened(one) for one in earlier])
+        annotations[contract.ANNOTATION_ATTEMPTS] = json.dumps(_recorded(earlier))
     metadata: Json = {
-        "name": pod_name(values.get("name", identity.task_id), identity, attempt),
+        "name": pod_name(values.get("name"), identity, attempt),
         "labels": labels,
         "annotations": annotations,
     }
@@ -190,7 +216,14 @@ def _not_ours(given: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in given.items() if not key.startswith(f"{contract.PREFIX}/")}
 
 
-def _shortened(attempt: Mapping[str, Any]) -> Json:
-    if "message" not in attempt:
-        return dict(attempt)
-    return {**attempt, "message": attempt["message"][-MESSAGE_LIMIT:]}
+def _recorded(attempts: Sequence[Mapping[str, Any]]) -> list[Json]:
+    """The attempts as small as their number asks for: the last messages, each with its end."""
+    with_message = {one["number"] for one in attempts[-MESSAGES_KEPT:]}
+    return [
+        {
+            key: value[-MESSAGE_LIMIT:] if key == "message" else value
+            for key, value in one.items()
+            if key != "message" or one["number"] in with_message
+        }
+        for one in attempts
+    ]

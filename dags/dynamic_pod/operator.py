@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.configuration import conf as settings
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.triggers.base import StartTriggerArgs
 
 from dynamic_pod import contract
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TRIGGER: Final = "dynamic_pod.trigger.DynamicPodTrigger"
 
 NEXT_METHOD: Final = "execute_complete"
-"""Airflow asks for the method that goes on after the trigger; there is none, since the trigger ends the task."""
+"""Where a worker goes on after the trigger. As a rule none does, since the trigger ends the task."""
 
 AUTHOR_KEYS: Final = tuple(key for key in contract.SCHEMAS if key not in ("retries", "owner_reference"))
 """Keys of conf that are arguments too. `retries` is Airflow's own there; an owner exists only at run time."""
@@ -37,6 +37,11 @@ class DynamicPodOperator(BaseOperator):
 
     The arguments are the keys of conf, and are its defaults: conf wins, key by key. What is written in the DAG may hold
     Airflow's templates (`{{ ds }}`) and outputs of other tasks; what comes with conf is data and never rendered.
+
+    The conf's `retries` says how many more pods one try of the task may take; it has no argument, since `retries` is
+    Airflow's own here: how many more tries the task gets, `retry_delay` apart, each with its own pods. A rule of
+    `pod_failure_policy` that says FailJob ends both. Airflow lets only a worker say so, so one is started for that,
+    if the task has Airflow's `retries`, and for nothing else.
 
     :param kubernetes_conn_id: Airflow's connection to the cluster; without one, the cluster Airflow runs in.
     :param deferrable: False runs the task in a worker, for an Airflow without a triggerer. By default
@@ -78,7 +83,10 @@ class DynamicPodOperator(BaseOperator):
         name: str | None = None,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
+        backoff: Mapping[str, int] | None = None,
+        pod_failure_policy: Mapping[str, Any] | None = None,
         active_deadline_seconds: int | None = None,
+        on_finish_action: str | None = None,
         kubernetes_conn_id: str = "kubernetes_default",
         deferrable: bool | None = None,
         **kwargs: Any,
@@ -103,8 +111,15 @@ class DynamicPodOperator(BaseOperator):
         if self.deferrable:
             from dynamic_pod.trigger import DynamicPodTrigger  # noqa: PLC0415 (not at parse time)
 
-            self.defer(trigger=DynamicPodTrigger(**self._trigger_arguments()), method_name=NEXT_METHOD)
+            trigger = DynamicPodTrigger(**self._trigger_arguments(), rendered=True)
+            self.defer(trigger=trigger, method_name=NEXT_METHOD)
         self._run_here(context["ti"], json.loads(self.conf))
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> None:
+        """End, in a worker, a task that failed for good although it has `retries`."""
+        for key, value in event["xcoms"].items():
+            context["ti"].xcom_push(key=key, value=value)
+        raise AirflowFailException(event["message"])
 
     def on_kill(self) -> None:
         """Delete the pod when the task is stopped while this worker runs it."""
@@ -115,15 +130,20 @@ class DynamicPodOperator(BaseOperator):
         from dynamic_pod import manifest, worker  # noqa: PLC0415 (not at parse time)
 
         values = manifest.merge(self.defaults, conf)
-        if sentence := manifest.unknown(conf):
+        if sentence := manifest.unknown(conf, ti.dag_id):
             self.log.warning("%s", sentence)
         self._work = worker.WorkerRun(self.kubernetes_conn_id, manifest.Identity.of(ti), values, self.log)
         end = self._work.to_the_end()
         for key, value in end.xcoms().items():
             ti.xcom_push(key=key, value=value)
         if not end.succeeded:
-            raise AirflowException(end.message)
+            raise (AirflowFailException if end.final else AirflowException)(end.message)
         self.log.info("%s", end.message)
 
     def _trigger_arguments(self) -> dict[str, Any]:
-        return {"conf": self.conf, "defaults": self.defaults, "kubernetes_conn_id": self.kubernetes_conn_id}
+        return {
+            "conf": self.conf,
+            "defaults": self.defaults,
+            "kubernetes_conn_id": self.kubernetes_conn_id,
+            "retried": bool(self.retries),
+        }

@@ -43,8 +43,10 @@ class Patience:
                 self.tell_once(str(error.status), f"Waiting for the API server: {error}")
             await asyncio.sleep(backoff.seconds())
 
-    def tell_once(self, what: str, message: str) -> None:
-        """Log the message, unless one about the same has been logged."""
-        if what not in self._told:
-            self._told.add(what)
-            self._log.info("%s", message)
+    def tell_once(self, what: str, message: str) -> bool:
+        """Log the message, unless one about the same has been logged; returns whether it was."""
+        if what in self._told:
+            return False
+        self._told.add(what)
+        self._log.info("%s", message)
+        return True

@@ -1,63 +1,32 @@
 """One try of a task: its pods one after the other, from the first to the end.
 
 Called by the trigger, and by the operator in a worker. Everything it needs to know is in the cluster: a runner that
-starts anew finds the pod of its task, running or finished, and goes on from there. It leaves the last pod in place, for
-the caller to delete once the end is recorded: a pod deleted too early would be a container run twice.
+starts anew finds the pod of its task, running or finished, and goes on from there. A pod is made only when no container
+of the one before can run any more, and records the attempts before it; then the one before is deleted. The last pod
+stays, for the caller to delete once the end is recorded: a pod deleted too early would be a container run twice.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from dynamic_pod import contract, manifest, outcome
+from dynamic_pod import contract, deadline, manifest, outcome, podstatus, policy
 from dynamic_pod.admission import admit
 from dynamic_pod.api import ApiError
 from dynamic_pod.cluster import Cluster
+from dynamic_pod.end import End, sentence, without_pod
 from dynamic_pod.logs import Copier
 from dynamic_pod.patience import Log, Patience
 from dynamic_pod.watch import Follower
 
 Json = dict[str, Any]
 
-INVALID: Final = "InvalidSpec"
-"""Reason of an end without a pod: nothing could be made of the values."""
-
-NO_RESULT: Final = outcome.Result(found=False)
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a task ended."""
-
-    succeeded: bool
-    attempts: list[Json]
-    message: str
-    """In a sentence, for the task's log; without what the container's own log tells already."""
-    result: outcome.Result = NO_RESULT
-    namespace: str | None = None
-
-    def xcoms(self) -> Json:
-        """What Airflow keeps of it, by XCom key."""
-        outcome: Json = {"attempts": self.attempts}
-        xcoms: Json = {contract.XCOM_OUTCOME: outcome}
-        if self.result.found:
-            outcome["result"] = xcoms[contract.XCOM_RESULT] = self.result.value
-        if name := self.attempts[-1].get("podName"):
-            xcoms |= {contract.XCOM_POD_NAME: name, contract.XCOM_POD_NAMESPACE: self.namespace}
-        return xcoms
-
-
-def without_pod(message: str, earlier: list[Json] | None = None, reason: str = INVALID) -> End:
-    """The end of a task for which no pod could be made."""
-    attempts = list(earlier or ())
-    number = len(attempts) + 1
-    attempts.append({"number": number, "reason": reason, "message": message})
-    return End(succeeded=False, attempts=attempts, message=f"{reason}: {message}")
+PROBLEMS: Final[Mapping[str, str]] = {
+    outcome.TOO_LARGE: "is larger than 4096 bytes",
+    outcome.NOT_JSON: "is not JSON that Airflow can store",
+}
 
 
 class Runner:
@@ -74,57 +43,56 @@ class Runner:
         self._limited = ""  # the pod whose deadline the kubelet knows
         self._attempts: list[Json] = []  # those that ended
         self._last: Follower | None = None
+        self._held_back = False  # whether the next pod is made before the pause, and not after it
 
     async def run(self) -> End:
         """Run attempts until one succeeds or none is left."""
         try:
-            self._attempts = await self._before_us()
+            last = max(await self._pods(), key=_number, default=None)
+            self._attempts = [] if last is None else outcome.earlier_attempts(last)
             while True:
                 pod, gone = await self._attempt()
-                self._attempts.append(outcome.attempt(pod, deleted=gone))
-                if not self._goes_on(pod):
+                decision = self._judge(pod, gone=gone)
+                if not decision.goes_on or not await self._paused(pod, gone=gone):
                     break
         except ApiError as error:
             return without_pod(f"Kubernetes refused the pod: {error}", self._attempts)
-        message = _sentence(self._attempts[-1], known=bool(outcome.words(pod)))
-        return End(outcome.succeeded(pod), self._attempts, message, self._result(pod), self._namespace)
+        message = sentence(self._attempts[-1], known=bool(outcome.words(pod)))
+        succeeded = outcome.succeeded(pod)
+        return End(succeeded, self._attempts, message, self._result(pod), self._namespace, decision.final)
 
     async def clean_up(self) -> None:
-        """Delete the last pod, once the end is recorded."""
-        if self._last is not None and not self._last.gone:
+        """Delete the last pod, unless it shall stay, once the end is recorded."""
+        if self._last is not None and not self._last.gone and self._may_go(self._last.pod):
             await self._delete(self._last.pod)
 
     async def kill(self) -> None:
-        """Delete all pods of this try, whoever created them."""
+        """Delete the pods of this try, whoever created them, but those that ended and shall stay."""
         for pod in await self._pods():
-            await self._delete(pod)
-
-    async def _before_us(self) -> list[Json]:
-        """The attempts that an earlier runner of this try has seen end."""
-        if not self._values.get("retries"):
-            return []  # the first pod is the only one, and its name finds it
-        last = max(await self._pods(), key=_number, default=None)
-        return [] if last is None else outcome.earlier_attempts(last)
+            if self._may_go(pod):
+                await self._delete(pod)
 
     async def _attempt(self) -> tuple[Json, bool]:
         """Run one pod to its end; returns its last state, and whether it is gone without one."""
-        number = len(self._attempts) + 1
-        left = self._left()  # of a pod that is found rather than made, the time may be over
-        left = None if left is None else max(1, left)
-        body = manifest.build(self._values, self._identity, number, self._attempts, left)
+        number = self._attempts[-1]["number"] + 1 if self._attempts else 1
+        left = deadline.left(self._values, self._attempts)
+        left = None if left is None else max(1, left)  # of a pod that is found rather than made, it may be over
+        body = manifest.build(self._values, self._identity, number, self._attempts, left, held_back=self._held_back)
         watch = self._cluster.pods(self._namespace)
         with watch.follow(body["metadata"]["name"]) as follower:
-            pod = await admit(self._api, body, self._log, self._patience)
+            pod = await admit(self._api, body, self._log, self._patience, self._make_room)
             follower.start(pod)
             self._last = follower
             watch.start(pod["metadata"]["resourceVersion"])
             if self._attempts:
-                await self._delete_before(number)
-            await self._follow(follower)
-        return follower.pod, follower.gone and not outcome.over(follower.pod)
+                await self._delete_ended(before=number)
+            if outcome.held_back(pod):
+                await self._release(pod, number)
+            pod = await self._follow(follower)
+        return pod, not outcome.over(pod)
 
-    async def _follow(self, follower: Follower) -> None:
-        """Follow a pod to its end, its log with it."""
+    async def _follow(self, follower: Follower) -> Json:
+        """Follow a pod to its end, its log with it; returns it as it ended, or as it was before it was gone."""
         copier = Copier(self._api, follower.pod, contract.CONTAINER, self._log)
         copying: asyncio.Task[None] | None = None
         try:
@@ -140,9 +108,10 @@ class Runner:
                 await follower.news()
             if copying is not None:
                 await copying
-            elif init := outcome.failed_init(follower.pod):
+            elif init := outcome.failed_init(pod):
                 self._log.info("Log of init container %s:", init)
-                await Copier.of_ended(self._api, follower.pod, init, self._log).copy()
+                await Copier.of_ended(self._api, pod, init, self._log).copy()
+            return pod
         finally:
             if copying is not None:
                 copying.cancel()
@@ -152,62 +121,103 @@ class Runner:
         if waiting := outcome.waiting(pod):
             self._patience.tell_once(waiting.reason, f"The pod waits: {waiting.reason}: {waiting.message}")
         name = pod["metadata"]["name"]
-        limit = self._limit(pod)
+        if pod["metadata"].get("deletionTimestamp"):
+            by = podstatus.condition(pod, "DisruptionTarget").get("message", "somebody asked for it")
+            said = f"The pod is being deleted ({by}); what follows waits for its node's word that its containers ended"
+            self._patience.tell_once(f"deletion of {name}", said)
+        limit = deadline.as_kubelet_counts(self._values, pod)
         if limit is None or name == self._limited or "activeDeadlineSeconds" in pod["spec"]:
             return
         self._limited = name
-        patch = {"spec": {"activeDeadlineSeconds": limit}}
         try:
-            await self._patience.until_answered(lambda: self._api.patch_pod(self._namespace, name, patch))
+            await self._patch(name, {"activeDeadlineSeconds": limit})
         except ApiError as error:
             self._log.warning("active_deadline_seconds is not enforced: %s", error)
 
-    def _limit(self, pod: Json) -> int | None:
-        """The deadline as the kubelet counts it: from when it took the pod, not from the container's start."""
-        seconds: int | None = self._values.get("active_deadline_seconds")
-        started = outcome.started_at(pod)
-        if seconds is None or started is None:
-            return None
-        return seconds + math.ceil((_time(started) - _time(pod["status"]["startTime"])).total_seconds())
+    def _judge(self, pod: Json, *, gone: bool) -> policy.Decision:
+        """Record the attempt that ended, and say what follows."""
+        attempt = outcome.attempt(pod, deleted=gone)
+        decision = policy.decide(self._values, self._attempts, pod, deleted=gone)
+        if decision.cause:
+            attempt["cause"] = decision.cause
+            follows = "the next one follows" if decision.goes_on else "no other follows"
+            said = f"Attempt {attempt['number']} ended: {attempt['reason']}, {decision.cause}"
+            self._log.info("%s; %s: %s", said, decision.why, follows)
+        self._attempts = policy.remembered([*self._attempts, attempt])
+        return decision
 
-    def _left(self) -> int | None:
-        """Seconds that are left to an attempt after the first, whose container's start began the count."""
-        seconds: int | None = self._values.get("active_deadline_seconds")
-        first = next((one["startedAt"] for one in self._attempts if "startedAt" in one), None)
-        if seconds is None or first is None:
-            return None
-        return math.ceil(seconds - (datetime.now(UTC) - _time(first)).total_seconds())
-
-    def _goes_on(self, pod: Json) -> bool:
-        """Whether a further attempt follows the last one."""
-        last, left = self._attempts[-1], self._left()
-        if outcome.succeeded(pod) or last["reason"] == outcome.DEADLINE_EXCEEDED:
+    async def _paused(self, pod: Json, *, gone: bool) -> bool:
+        """Let the time between two attempts pass; returns whether there is time for another one."""
+        last = self._attempts[-1]
+        seconds = policy.pause(self._values, last["number"], disrupted=outcome.disrupted(pod, deleted=gone))
+        wait = deadline.remaining(seconds, since=last.get("finishedAt"))
+        left = deadline.left(self._values, self._attempts)
+        if left is not None and left <= wait:
+            self._log.info("No attempt follows: active_deadline_seconds leaves no time for it")
             return False
-        if len(self._attempts) > self._values.get("retries", 0) or (left is not None and left <= 0):
-            return False
-        self._log.info("Attempt %s ended: %s; the next one follows", last["number"], last["reason"])
+        self._held_back = gone
+        if not gone:  # else the next pod is made at once, lest nothing in the cluster knows of the attempts
+            await self._sleep(wait)
         return True
+
+    async def _release(self, pod: Json, number: int) -> None:
+        """Let a pod start that was held back, once its pause is over."""
+        seconds = policy.pause(self._values, number - 1, disrupted=True)
+        await self._sleep(deadline.remaining(seconds, since=pod["metadata"]["creationTimestamp"]))
+        left = deadline.left(self._values, self._attempts)
+        limit = {} if left is None else {"activeDeadlineSeconds": max(1, left)}
+        try:
+            await self._patch(pod["metadata"]["name"], {"schedulingGates": None, **limit})
+        except ApiError as error:
+            if error.status != 404:  # deleted meanwhile, which the watch tells
+                raise
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            self._log.info("The next attempt begins in %.0f s", seconds)
+            await asyncio.sleep(seconds)
 
     def _result(self, pod: Json) -> outcome.Result:
         result = outcome.result(pod)
-        if outcome.succeeded(pod) and not result.found and outcome.words(pod):
+        if result.problem:
             self._log.warning(
-                "What the container left at %s is no result: it must be JSON of at most 4096 bytes.",
-                contract.RESULT_PATH,
+                "What the container left at %s is no result: it %s.", contract.RESULT_PATH, PROBLEMS[result.problem]
             )
         return result
 
-    async def _delete_before(self, number: int) -> None:
-        """Delete the pods of the attempts before this one, which records them."""
-        for pod in await self._pods():
-            if _number(pod) < number:
-                await self._delete(pod)
+    def _may_go(self, pod: Json) -> bool:
+        """Whether a pod may be deleted: one that has ended may have to stay for somebody to look at."""
+        action = self._values.get("on_finish_action", "delete_pod")
+        if not outcome.over(pod) or action == "delete_pod":
+            return True
+        return bool(action == "delete_succeeded_pod" and outcome.succeeded(pod))
+
+    async def _make_room(self) -> bool:
+        """Delete what ended, when a quota refuses the next pod; returns whether there was anything."""
+        return await self._delete_ended()
+
+    async def _delete_ended(self, before: int | None = None) -> bool:
+        """Delete the pods of the attempts that ended, up to a number; returns whether there were any."""
+        going = [
+            pod
+            for pod in await self._pods()
+            if outcome.over(pod)
+            and self._may_go(pod)
+            and "deletionTimestamp" not in pod["metadata"]
+            and (before is None or _number(pod) < before)
+        ]
+        for pod in going:
+            await self._delete(pod)
+        return bool(going)
 
     async def _delete(self, pod: Json) -> None:
         """Delete a pod: at once when it has ended, else with its own grace period."""
         grace_seconds = 0 if outcome.over(pod) else None
         self._log.info("Deleting pod %s/%s", self._namespace, pod["metadata"]["name"])
         await self._patience.until_answered(lambda: self._api.delete_pod(pod, grace_seconds))
+
+    async def _patch(self, name: str, spec: Json) -> None:
+        await self._patience.until_answered(lambda: self._api.patch_pod(self._namespace, name, {"spec": spec}))
 
     async def _pods(self) -> list[Json]:
         selector = self._identity.selector
@@ -216,15 +226,5 @@ class Runner:
         return pods
 
 
-def _sentence(attempt: Json, *, known: bool) -> str:
-    code = f" (exit code {attempt['exitCode']})" if "exitCode" in attempt else ""
-    message = "" if known or "message" not in attempt else f": {attempt['message']}"
-    return f"{attempt['reason']}{code}{message}"
-
-
 def _number(pod: Mapping[str, Any]) -> int:
     return int(pod["metadata"]["labels"][contract.LABEL_ATTEMPT])
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

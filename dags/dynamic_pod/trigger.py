@@ -12,13 +12,18 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from airflow.triggers.base import BaseTaskEndEvent, BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.sdk.execution_time.xcom import XCom
+from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
-from dynamic_pod import cluster, manifest
+from dynamic_pod import cluster, contract, manifest
 from dynamic_pod.api import ApiError
-from dynamic_pod.runner import End, Runner, without_pod
+from dynamic_pod.end import End, without_pod
+from dynamic_pod.runner import Runner
+
+FOR_TASKS: Final = (contract.XCOM_RESULT, contract.XCOM_POD_NAME, contract.XCOM_POD_NAMESPACE)
+"""XComs that other tasks of a DAG read."""
 
 DELETE_SECONDS: Final = 20
 """How long the last pod's deletion may take; Airflow allows `on_kill` 30 s."""
@@ -29,26 +34,46 @@ class DynamicPodTrigger(BaseTrigger):
 
     `conf` is the DagRun's conf as JSON text, `defaults` the values given in the DAG. Where the scheduler starts the
     trigger, both come as templates and are rendered before `run`; what `conf` says is never rendered itself.
+    `rendered` says that a worker made the trigger, of values that are what they are. `retried` says that the task has
+    `retries`, which Airflow honours unless a worker tells it not to.
     """
 
-    def __init__(self, conf: str, defaults: dict[str, Any], kubernetes_conn_id: str) -> None:
+    def __init__(
+        self,
+        conf: str,
+        defaults: dict[str, Any],
+        kubernetes_conn_id: str,
+        rendered: bool = False,
+        retried: bool = False,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.conf = conf
         self.defaults = defaults
         self.kubernetes_conn_id = kubernetes_conn_id
+        self.rendered = rendered
+        self.retried = retried
         self._values: manifest.Json | None = None
         self._runner: Runner | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Airflow's way to make it anew."""
-        arguments = {"conf": self.conf, "defaults": self.defaults, "kubernetes_conn_id": self.kubernetes_conn_id}
-        return "dynamic_pod.trigger.DynamicPodTrigger", arguments
+        names = ("conf", "defaults", "kubernetes_conn_id", "rendered", "retried")
+        return "dynamic_pod.trigger.DynamicPodTrigger", {name: getattr(self, name) for name in names}
+
+    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
+        """Render what the scheduler started; of a trigger that a worker made, all would be rendered a second time.
+
+        Airflow decides by the newest version of the DAG, which may be another one than the worker had.
+        """
+        if not self.rendered:
+            super().render_template_fields(context, jinja_env)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Run the pod, end the task, and delete the pod once Airflow has recorded the end."""
         try:
+            await self._forget_earlier_tries()
             async with cluster.enter(self.kubernetes_conn_id) as entered:
-                yield self._event(await self._run(entered))
+                yield await self._event(await self._run(entered))
                 await _recorded()
                 if self._runner is not None:
                     await self._in_time(self._runner.clean_up())
@@ -58,9 +83,19 @@ class DynamicPodTrigger(BaseTrigger):
             raise
         except Exception as error:  # uncaught, it would make Airflow start a worker only to fail the task
             self.log.exception("The task could not be run")
-            yield self._event(without_pod(f"{type(error).__name__}: {error}", reason="Error"))
+            yield self._ended(without_pod(f"{type(error).__name__}: {error}", reason="Error"))
             await _recorded()
             await self.on_kill()
+
+    async def _forget_earlier_tries(self) -> None:
+        """Delete what an earlier try left: Airflow does so when a worker starts a task, but not when a trigger does."""
+        ti: Any = self.task_instance
+        if ti.try_number <= 1:
+            return
+        try:
+            await asyncio.to_thread(_delete_xcoms, manifest.Identity.of(ti))
+        except Exception:
+            self.log.warning("The results of an earlier try could not be deleted", exc_info=True)
 
     async def _run(self, entered: cluster.Cluster) -> End:
         conf = json.loads(self.conf)
@@ -68,9 +103,9 @@ class DynamicPodTrigger(BaseTrigger):
             self._values = manifest.merge(self.defaults, conf)
         except manifest.InvalidConf as error:
             return without_pod(str(error))
-        if sentence := manifest.unknown(conf):
-            self.log.warning("%s", sentence)
         self._runner = self._make_runner(entered)
+        if sentence := manifest.unknown(conf, self.task_instance.dag_id):  # type: ignore[union-attr]
+            self.log.warning("%s", sentence)
         return await self._runner.run()
 
     async def on_kill(self) -> None:
@@ -92,12 +127,26 @@ class DynamicPodTrigger(BaseTrigger):
         except (TimeoutError, ApiError) as error:
             self.log.warning("The pod could not be deleted: %s", str(error) or "the API server did not answer in time")
 
-    def _event(self, end: End) -> BaseTaskEndEvent:
+    async def _event(self, end: End) -> TriggerEvent:
+        identity = manifest.Identity.of(cast(manifest.TaskInstance, self.task_instance))
+        if identity.dag_id == contract.DAG_ID or (end.final and self.retried):
+            return self._ended(end)
+        # The XComs of an event are encoded twice (Airflow 3.3): REST does not mind, but a task would get text.
+        xcoms = end.xcoms()
+        for key in FOR_TASKS:
+            if key in xcoms:
+                await XCom.aset(key, xcoms.pop(key), **identity.in_airflow())
+        return self._ended(end, xcoms)
+
+    def _ended(self, end: End, xcoms: dict[str, Any] | None = None) -> TriggerEvent:
+        xcoms = end.xcoms() if xcoms is None else xcoms
         if end.succeeded:
             self.log.info("%s", end.message)
-            return TaskSuccessEvent(xcoms=end.xcoms())
+            return TaskSuccessEvent(xcoms=xcoms)
         self.log.error("%s", end.message)
-        return TaskFailedEvent(xcoms=end.xcoms())
+        if end.final and self.retried:
+            return TriggerEvent({"message": end.message, "xcoms": xcoms})  # type: ignore[no-untyped-call]
+        return TaskFailedEvent(xcoms=xcoms)
 
     def _timed_out(self) -> bool:
         """Whether `execution_timeout` is over: then Airflow cancels us without calling `on_kill`."""
@@ -105,6 +154,12 @@ class DynamicPodTrigger(BaseTrigger):
         if until is None:
             return False
         return (until if until.tzinfo else until.replace(tzinfo=UTC)) < datetime.now(UTC)
+
+
+def _delete_xcoms(identity: manifest.Identity) -> None:
+    """Delete what we leave in XComs. Waits for Airflow, so it runs in a thread."""
+    for key in (*FOR_TASKS, contract.XCOM_OUTCOME):
+        XCom.delete(key, **identity.in_airflow())
 
 
 async def _recorded() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from dynamic_pod import contract
+from dynamic_pod import contract, podstatus
 from dynamic_pod.api import Api, ApiError, Backoff
 
 SELECTOR: Final = f"{contract.LABEL_MANAGED_BY}={contract.MANAGER},{contract.LABEL_TASK}"
@@ -33,7 +33,7 @@ class Follower:
 
     def __init__(self) -> None:
         self.pod: Json = {}
-        """The newest state known."""
+        """The newest state known, or the one in which the pod first was over."""
         self.gone = False
         """Whether the pod no longer exists; never taken back."""
         self._news = asyncio.Event()
@@ -59,14 +59,18 @@ class Follower:
         self._news.clear()
 
     def tell(self, pod: Json | None) -> None:
-        """Take in a newer state; None says that there is no such pod."""
+        """Take in a newer state; None says that there is no such pod.
+
+        Of a pod that has ended nothing newer counts: when the kubelet is done with one that somebody deleted, the pod
+        no longer tells that the deletion was asked for before the end.
+        """
         if not self.pod:  # not created yet, as far as its runner knows
             self._early = [pod] if pod else []
             self._early_gone = False
             return
         if pod is None or pod["metadata"]["uid"] != self.pod["metadata"]["uid"]:
             self.gone = True
-        else:
+        elif not podstatus.over(self.pod):
             self.pod = pod
         self._news.set()
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynamic_pod import cluster
+from dynamic_pod.end import End
 from dynamic_pod.manifest import Identity
 from dynamic_pod.patience import Log
-from dynamic_pod.runner import End, Runner
+from dynamic_pod.runner import Runner
 
 DELETE_SECONDS = 4
 """How long a stopped task's pod may take to be deleted: Airflow kills the worker after 5 s."""

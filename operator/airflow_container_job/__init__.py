@@ -4,9 +4,11 @@ The way of the data, one module per station:
 
     resource --job.parse--> Job --conf.build--> conf --airflow_api.trigger--> DagRun
        ▲                                                                        │
-       └-- cluster_api <-- status.derive(job, facts, now) <-- Facts <-- observer (runs), podwatch (pods)
+       └-- cluster_api <-- status.derive(job, facts, now) <-- Facts <-- observer (runs), watch (pods, refusals)
 
-`reconcile` decides the next step and does no I/O; `controller` takes that step; `handlers` is the skin towards kopf.
+`controller` gathers the facts, `reconcile` decides the next step and does no I/O, `steps` takes it; `handlers` is the
+skin towards kopf. A status is a `verdict` (phase, reason, message; `reasons` lists the words, `closing` tells why a run
+is to be ended), `conditions` and the `history` of runs; `events` follow from two of them.
 """
 
 __version__ = "0.1.0"

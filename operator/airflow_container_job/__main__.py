@@ -19,9 +19,9 @@ from airflow_container_job.controller import Controller
 from airflow_container_job.errors import Gone
 from airflow_container_job.job import GROUP, KIND, VERSION
 from airflow_container_job.observer import Observer
-from airflow_container_job.podwatch import PodWatch
 from airflow_container_job.settings import Settings
 from airflow_container_job.status import Links
+from airflow_container_job.watch import PODS, REFUSALS, Watch
 
 TOKEN_SECONDS = 60.0
 """How long a token is used before its file is read again; the kubelet renews it long before it expires."""
@@ -35,12 +35,14 @@ async def serve(settings: Settings) -> None:
         raise SystemExit("No Kubernetes API server found: run in a pod with a ServiceAccount, or set KUBECONFIG.")
     airflow = AirflowApi(settings.airflow_base, settings.airflow_credentials, settings.airflow_timeout_seconds)
     cluster = ClusterApi(connection.server, connection.as_ssl_context(), _authorization(options))
-    observer = Observer(airflow, settings.dag_id, settings.sweep_seconds)
+    observer = Observer(airflow, settings.sweep_seconds)
     links = Links(settings.dag_id, settings.ui_base)
     deadline = timedelta(seconds=settings.deletion_deadline_seconds)
-    controller = Controller(airflow, cluster, observer, links, deadline)
-    observer.report_to(controller.run_seen)
-    watches = [PodWatch(cluster, controller, namespace) for namespace in settings.namespaces or [None]]
+    namespaces: list[str | None] = [*settings.namespaces] or [None]
+    controller = Controller(airflow, cluster, observer, links, deadline, len(namespaces))
+    observer.report_to(controller)
+    watches = [Watch(cluster, PODS, name, controller.pod_seen, controller.pods_listed) for name in namespaces]
+    watches += [Watch(cluster, REFUSALS, name, controller.refusal_seen) for name in namespaces]
     try:
         await _require_crd(cluster)
         async with asyncio.TaskGroup() as group:

@@ -21,21 +21,21 @@ import urllib3
 from airflow_client.client import ApiClient, Configuration
 from airflow_client.client.api.dag_api import DAGApi
 from airflow_client.client.api.dag_run_api import DagRunApi
+from airflow_client.client.api.monitor_api import MonitorApi
 from airflow_client.client.api.x_com_api import XComApi
 from airflow_client.client.models.dag_run_mutable_states import DagRunMutableStates
 from airflow_client.client.models.dag_run_patch_body import DAGRunPatchBody
 from airflow_client.client.models.trigger_dag_run_post_body import TriggerDAGRunPostBody
 
+from airflow_container_job import reasons
+from airflow_container_job.airflow_http import Answer, judge, send
 from airflow_container_job.auth import Credentials
 from airflow_container_job.errors import (
-    AirflowDenied,
-    AirflowError,
-    AirflowUnreachable,
     DagUnavailable,
     RunExists,
     RunRefused,
 )
-from airflow_container_job.facts import DagRun
+from airflow_container_job.facts import DagRun, Trouble
 from airflow_container_job.gate import Gate
 
 RUN_PREFIX: Final = "acj-"
@@ -46,6 +46,9 @@ PAGE: Final = 100
 
 PARALLEL: Final = 8
 """Requests to Airflow at once; of these one that writes (see `AirflowApi`)."""
+
+_PARTS: Final = {"scheduler": reasons.SCHEDULER_UNHEALTHY, "triggerer": reasons.TRIGGERER_UNHEALTHY}
+"""Part of Airflow, as its health report calls it -> reason of the status while it is down."""
 
 
 class AirflowApi:
@@ -66,6 +69,7 @@ class AirflowApi:
         self._client = ApiClient(configuration)
         self._runs = DagRunApi(self._client)
         self._dags = DAGApi(self._client)
+        self._monitor = MonitorApi(self._client)
         self._xcoms = XComApi(self._client)
         self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="airflow")
         self._write = asyncio.Lock()
@@ -77,7 +81,7 @@ class AirflowApi:
         try:
             async with self._write:
                 answer = await self._call(self._runs.trigger_dag_run_without_preload_content, dag_id, body)
-        except _Status as error:
+        except Answer as error:
             if error.status == 409:
                 raise RunExists(error.detail) from error
             if error.status == 404:
@@ -96,11 +100,35 @@ class AirflowApi:
         if (allowed := dag.get("allowed_run_types")) is not None and "manual" not in allowed:
             raise DagUnavailable(f"DAG {dag_id!r} does not allow manual runs; add 'manual' to its allowed_run_types")
 
+    async def dag_trouble(self, dag_id: str) -> Trouble | None:
+        """Why no run of this DAG is started, as far as the DAG is to blame."""
+        try:
+            dag = await self._call(self._dags.get_dag_without_preload_content, dag_id)
+        except Answer as error:
+            if error.status != 404:
+                raise
+            dag = {"is_stale": True}
+        if dag.get("is_stale"):
+            return Trouble(reasons.DAG_MISSING, f"Airflow has no DAG {dag_id!r} any more; put its file back.")
+        if dag.get("is_paused"):
+            return Trouble(
+                reasons.DAG_PAUSED, f"DAG {dag_id!r} is paused in Airflow; un-pause it to let the run go on."
+            )
+        return None
+
+    async def health_trouble(self) -> Trouble | None:
+        """Why no run of any DAG is started: a part of Airflow that does not report."""
+        health = await self._call(self._monitor.get_health_without_preload_content)
+        for part, reason in _PARTS.items():
+            if (health.get(part) or {}).get("status") == "unhealthy":
+                return Trouble(reason, f"Airflow's {part} has not reported for a while; look at its process.")
+        return None
+
     async def read(self, dag_id: str, dag_run_id: str) -> DagRun | None:
         """Read one DagRun; None when Airflow has none of that id."""
         try:
             return DagRun.read(await self._call(self._runs.get_dag_run_without_preload_content, dag_id, dag_run_id))
-        except _Status as error:
+        except Answer as error:
             if error.status == 404:
                 return None
             raise
@@ -109,9 +137,9 @@ class AirflowApi:
         """All our DagRuns that are not over, whatever their DAG."""
         return await self._list(state=["queued", "running"])
 
-    async def ended_runs(self, since: datetime) -> list[DagRun]:
-        """All our DagRuns that ended at or after this time."""
-        return await self._list(state=["success", "failed"], end_date_gte=since)
+    async def changed_runs(self, since: datetime) -> list[DagRun]:
+        """All our DagRuns that are over and have ended, or were marked otherwise, at or after this time."""
+        return await self._list(state=["success", "failed"], updated_at_gte=since)
 
     async def _list(self, **filters: Any) -> list[DagRun]:
         runs: list[DagRun] = []
@@ -137,7 +165,7 @@ class AirflowApi:
         try:
             async with self._write:
                 answer = await self._call(self._runs.patch_dag_run_without_preload_content, dag_id, dag_run_id, body)
-        except _Status as error:
+        except Answer as error:
             if error.status == 404:
                 return None
             raise
@@ -152,7 +180,7 @@ class AirflowApi:
             answer = await self._call(
                 self._xcoms.get_xcom_entry_without_preload_content, dag_id, task_id, dag_run_id, key, stringify=False
             )
-        except _Status as error:
+        except Answer as error:
             if error.status == 404:
                 return None
             raise
@@ -169,14 +197,14 @@ class AirflowApi:
         for _ in range(2):
             token = self._credentials.token(self._login, refused)
             headers = {"Authorization": f"Bearer {token}"}
-            status, body = _send(method, *args, _headers=headers, _request_timeout=self._timeout, **kwargs)
+            status, body = send(method, *args, _headers=headers, _request_timeout=self._timeout, **kwargs)
             if status not in (401, 403):  # 403 too: so Airflow answers a token that was signed with another key
                 break
             refused = token
-        return _judge(status, body)
+        return judge(status, body)
 
     def _login(self, username: str, password: str) -> str:
-        status, body = _send(
+        status, body = send(
             self._client.call_api,
             "POST",
             f"{self._base}/auth/token",
@@ -184,54 +212,8 @@ class AirflowApi:
             {"username": username, "password": password},
             _request_timeout=self._timeout,
         )
-        return str(_judge(status, body)["access_token"])
+        return str(judge(status, body)["access_token"])
 
     def close(self) -> None:
         """Stop the threads; requests under way end by themselves."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-class _Status(AirflowError):
-    """An answer other than success that means something for the one request only."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(f"Airflow answered {status}: {detail}")
-        self.status = status
-        self.detail = detail
-
-
-def _send(method: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-    """Send one request; (status, body), or AirflowUnreachable when no whole answer came."""
-    try:
-        response = method(*args, **kwargs)
-        raw = getattr(response, "response", response)
-        return raw.status, raw.data
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise AirflowUnreachable(f"Airflow does not answer: {_first_line(error)}") from error
-
-
-def _judge(status: int, body: bytes) -> Any:
-    if status in (401, 403):
-        raise AirflowDenied(f"Airflow answered {status}: {_detail(body)}; check the operator's account and its rights")
-    if status == 429 or status >= 500:
-        raise AirflowUnreachable(f"Airflow answered {status}: {_detail(body)}")
-    if status >= 300:
-        raise _Status(status, _detail(body))
-    try:
-        return json.loads(body)
-    except ValueError as error:
-        raise AirflowUnreachable(f"Airflow's answer is not JSON; is this its address? {_first_line(error)}") from error
-
-
-def _detail(body: bytes) -> str:
-    """The words of an error answer, cut to what fits a status."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return body[:500].decode(errors="replace")
-    detail = answer.get("detail", answer) if isinstance(answer, dict) else answer
-    return (detail if isinstance(detail, str) else json.dumps(detail))[:1000]
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:300]

@@ -1,6 +1,6 @@
-"""The one module that writes to the Kubernetes API server, and reads pods from it.
+"""The one module that writes to the Kubernetes API server, and reads the objects of others from it.
 
-Called by the controller (patches) and the pod watch (list, watch). Plain JSON over aiohttp, which kopf brings along:
+Called by the steps (writes) and the watches (list, watch). Plain JSON over aiohttp, which kopf brings along:
 the generated client would add 90 MB to the operator for these requests (docs/decisions/0002). Every write of an object
 names the version it was made from, so that a stale view is refused with Conflict instead of overwriting.
 """
@@ -11,7 +11,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 
@@ -19,12 +19,29 @@ from airflow_container_job.errors import ClusterError, Conflict, Gone
 from airflow_container_job.job import GROUP, PLURAL, VERSION, Job
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
-WATCH_SECONDS: Final = 300
-"""How long the server shall keep one watch open."""
 SILENCE_SECONDS: Final = 90
-"""How long a watch may say nothing; the server sends a bookmark every 60 s."""
+"""How long a watch may say nothing; of what it caches, the server sends a bookmark every 60 s."""
 
 Body = dict[str, Any]
+
+
+class Selection(NamedTuple):
+    """Which objects of the core API are meant."""
+
+    resource: str
+    watch_seconds: int
+    """How long the server shall keep one watch open: less than the silence of one that gets no bookmarks."""
+    labels: str = ""
+    fields: str = ""
+
+    def path(self, namespace: str | None) -> str:
+        """Where they are found; None means in all namespaces."""
+        return f"/api/v1/{self.resource}" if namespace is None else f"/api/v1/namespaces/{namespace}/{self.resource}"
+
+    def params(self) -> dict[str, str]:
+        """The query that selects them."""
+        selectors = {"labelSelector": self.labels, "fieldSelector": self.fields}
+        return {key: value for key, value in selectors.items() if value}
 
 
 class ClusterApi:
@@ -65,29 +82,38 @@ class ClusterApi:
         except (Gone, Conflict):
             return
 
-    async def list_pods(self, namespace: str | None, selector: str) -> Body:
-        """List the pods with these labels, as a PodList; from the server's cache, which a watch then continues."""
-        return await self._request("GET", _pods(namespace), params={"labelSelector": selector, "resourceVersion": "0"})
+    async def delete_job(self, job: Job) -> None:
+        """Delete exactly this version of the resource. Raises Conflict, Gone, ClusterError."""
+        body = {"preconditions": {"uid": job.uid, "resourceVersion": job.resource_version}}
+        await self._request("DELETE", _path(job), json=body)
 
-    async def watch_pods(self, namespace: str | None, selector: str, version: str) -> AsyncIterator[Body]:
+    async def create_event(self, event: Body) -> None:
+        """Post a Kubernetes event. Raises ClusterError."""
+        await self._request("POST", f"/api/v1/namespaces/{event['metadata']['namespace']}/events", json=event)
+
+    async def list_objects(self, selection: Selection, namespace: str | None) -> Body:
+        """List them; from the server's cache, which a watch then continues."""
+        params = selection.params() | {"resourceVersion": "0"}
+        return await self._request("GET", selection.path(namespace), params=params)
+
+    async def watch_objects(self, selection: Selection, namespace: str | None, version: str) -> AsyncIterator[Body]:
         """Events after this resourceVersion, until the server or the line ends it."""
-        params = {
+        params = selection.params() | {
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "labelSelector": selector,
             "resourceVersion": version,
-            "timeoutSeconds": str(WATCH_SECONDS),
+            "timeoutSeconds": str(selection.watch_seconds),
         }
         timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=SILENCE_SECONDS)
         try:
             async with self._session.get(
-                self._server + _pods(namespace), params=params, headers=self._headers(), timeout=timeout
+                self._server + selection.path(namespace), params=params, headers=self._headers(), timeout=timeout
             ) as response:
                 await _judge(response)
                 async for event in _lines(response):
                     yield event
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise ClusterError(f"the watch of pods broke: {error!r}") from error
+            raise ClusterError(f"the watch of {selection.resource} broke: {error!r}") from error
 
     async def _patch(self, path: str, kind: str, patch: Any) -> Body:
         return await self._request("PATCH", path, data=json.dumps(patch), headers={"Content-Type": kind})
@@ -131,7 +157,3 @@ async def _judge(response: aiohttp.ClientResponse) -> None:
 
 def _path(job: Job) -> str:
     return f"/apis/{GROUP}/{VERSION}/namespaces/{job.namespace}/{PLURAL}/{job.name}"
-
-
-def _pods(namespace: str | None) -> str:
-    return "/api/v1/pods" if namespace is None else f"/api/v1/namespaces/{namespace}/pods"

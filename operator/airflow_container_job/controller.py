@@ -1,46 +1,38 @@
-"""Takes the steps that `reconcile` decides: the only place where facts are gathered and anything is changed.
+"""Gathers what is known about every job, and lets a few workers look at one job at a time.
 
-`handlers` and `podwatch` report what they see, the observer reports runs; each report marks one job for a look. A few
-workers take one look at a time per job. Errors say by class what to do: wait for Airflow together, show the reason,
-or look again when the newer version of the object arrives.
+`handlers` and the watches report what they see, the observer reports runs; each report marks one job for a look.
+`reconcile` decides what to do, `steps` does it. Errors say by class what to do: wait for Airflow together, show the
+reason, or look again when the newer version of the object arrives.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from airflow_container_job import conf, status
+from airflow_container_job import pods, reasons, status
 from airflow_container_job.airflow_api import AirflowApi
+from airflow_container_job.closing import live
 from airflow_container_job.cluster_api import ClusterApi
-from airflow_container_job.errors import (
-    AirflowError,
-    ClusterError,
-    Conflict,
-    Gone,
-    InvalidJob,
-    RunExists,
-    RunRefused,
-)
-from airflow_container_job.facts import LOST, DagRun, Facts, Outcome, Trouble
-from airflow_container_job.job import ANNOTATION_DECISION, FINALIZER, Decision, Job, parse
+from airflow_container_job.decision import parse_time
+from airflow_container_job.errors import AirflowError, ClusterError, Conflict, Gone, InvalidJob
+from airflow_container_job.facts import DagRun, Facts, Trouble
+from airflow_container_job.job import Job, parse
 from airflow_container_job.observer import Observer
-from airflow_container_job.reconcile import Step, next_step
+from airflow_container_job.reconcile import Step, next_look, next_step
+from airflow_container_job.steps import RETRY_SECONDS, UNFINISHED, Steps
 from airflow_container_job.workqueue import WorkQueue
 from dynamic_pod import contract, outcome
 
 WORKERS: Final = 16
 """Jobs looked at at once; requests to Airflow are bounded on their own."""
 
-RETRY_SECONDS: Final = 5.0
-"""When to look again after an error that nobody will report the end of."""
-
-UNFINISHED: Final = 0.2
-"""Added to a pause, so that the pause is over when it is used."""
+FIRST: Final = -(2**31) - 1
+"""Rank of a look at what goes on already: before every start, whatever its priority."""
 
 log = logging.getLogger(__name__)
 
@@ -52,33 +44,37 @@ class Known:
     job: Job | None = None
     facts: Facts = field(default_factory=Facts)
 
+    @property
+    def rank(self) -> int:
+        """Where it waits for a look: ends before starts, then by `spec.priority`."""
+        if self.job is None or self.job.triggered or self.job.deleted_at is not None:
+            return FIRST
+        return -int(self.job.spec.get("priority", 0))
+
 
 class Controller:
     """All jobs, and the workers that look at them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it hands on to the steps
         self,
         airflow: AirflowApi,
         cluster: ClusterApi,
         observer: Observer,
         links: status.Links,
         deletion_deadline: timedelta,
+        watched: int,
     ) -> None:
+        """`watched`: how many lists of pods must have come before anything is decided."""
         self._airflow = airflow
-        self._cluster = cluster
         self._observer = observer
         self._links = links
         self._deadline = deletion_deadline
         self._known: dict[str, Known] = {}
         self._queue = WorkQueue()
-        self._take: dict[Step, Callable[[Job, Facts], Awaitable[None]]] = {
-            Step.ADMIT: self._admit,
-            Step.TRIGGER: self._trigger,
-            Step.READ: self._read,
-            Step.STOP: self._stop,
-            Step.RECORD: self._record,
-            Step.RELEASE: self._release,
-        }
+        self._blocked: Mapping[str, Trouble] = {}
+        self._unlisted = watched
+        self._pods_known = asyncio.Event()
+        self._steps = Steps(self, airflow, cluster, observer, links, deletion_deadline)
 
     # ---- what others report
 
@@ -95,31 +91,34 @@ class Controller:
         if known.job is None or known.job.decision != job.decision:
             known.facts.begin_anew()
         known.job = job
-        self._queue.add(job.uid)
+        self._queue.add(job.uid, known.rank)
 
     def job_gone(self, uid: str) -> None:
         """A resource is no longer there."""
         if (known := self._known.pop(uid, None)) and known.job and known.job.decision:
-            if status.live(known.job, known.facts):  # nobody held it: the finalizer was taken off by hand
-                self._observer.abandon(known.job.decision.dag_run_id)
-            self._observer.forget(known.job.decision.dag_run_id)
+            dag_run_id = known.job.decision.dag_run_id
+            if live(known.job, known.facts):  # nobody held it: the finalizer was taken off by hand
+                self._observer.abandon(self._links.dag_of(known.job), dag_run_id)
+            self._observer.forget(dag_run_id)
 
-    def pod_seen(self, pod: Mapping[str, Any], *, gone: bool) -> None:
+    def pod_seen(self, pod: Mapping[str, Any], gone: bool) -> None:
         """A version of one of our pods; `gone` when it is the last one."""
         uid = owner_of(pod)
         if uid is None:
             return
         known = self._known.setdefault(uid, Known())
-        known.facts.pods[pod["metadata"]["uid"]] = slim(pod)
+        before = known.facts.pods.get(pod["metadata"]["uid"])
+        if before is None or not outcome.over(before):  # deleting it moves the time by which its end was judged
+            known.facts.pods[pod["metadata"]["uid"]] = slim(pod)
         if gone:
             known.facts.gone.add(pod["metadata"]["uid"])
         else:
             known.facts.gone.discard(pod["metadata"]["uid"])  # a list from the server's cache may be behind
         if known.job is None and known.facts.gone >= known.facts.pods.keys():
             del self._known[uid]  # the last of a resource that is gone, too
-        if (run := status.run_of(pod)) is not None:
+        if (run := pods.run_of(pod)) is not None:
             self._observer.pod_moved(run, ended=gone or outcome.over(pod))
-        self._queue.add(uid)
+        self._queue.add(uid, known.rank)
 
     def pods_listed(self, namespace: str | None, uids: set[str]) -> None:
         """These are all pods there are in this namespace (None: everywhere): others we knew are gone."""
@@ -128,19 +127,58 @@ class Controller:
                 here = namespace in (None, pod["metadata"]["namespace"])
                 if here and pod_uid not in uids and pod_uid not in known.facts.gone:
                     known.facts.gone.add(pod_uid)
-                    self._queue.add(uid)
+                    self._queue.add(uid, known.rank)
+        self._unlisted -= 1
+        if self._unlisted <= 0:
+            self._pods_known.set()
+
+    def refusal_seen(self, event: Mapping[str, Any], gone: bool) -> None:
+        """An event that says why the API server refuses a job's pod."""
+        known = self._known.get(event["involvedObject"].get("uid", ""))
+        if known is None or gone:
+            return
+        message = event.get("message", "")
+        reason = reasons.QUOTA_EXCEEDED if "exceeded quota" in message else reasons.FAILED_CREATE
+        at = event.get("lastTimestamp") or event.get("eventTime")
+        known.facts.refused = Trouble(reason, message, parse_time(at))
+        if known.job is not None:
+            self._queue.add(known.job.uid, known.rank)
 
     def run_seen(self, uid: str, run: DagRun) -> None:
-        """Airflow's word on the decided run of this job."""
+        """Airflow's word on a run of this job."""
         known = self._known.get(uid)
-        if known and known.job and known.job.decision and known.job.decision.dag_run_id == run.dag_run_id:
+        if not (known and known.job and known.job.decision and known.job.decision.dag_run_id == run.dag_run_id):
+            return
+        if known.job.finished:  # what was recorded stands, until Airflow has been asked again
+            known.facts.doubted = known.job.recorded.get("dagRunState") != run.state and known.job.triggered
+        else:
             known.facts.run = run
-            self._queue.add(uid)
+            if not run.over:  # a request without an answer was carried out, as the list of live runs shows
+                self._observer.follow(run.dag_run_id, uid, self._links.dag_of(known.job))
+        self._queue.add(uid, known.rank)
+
+    def dags_seen(self, troubles: Mapping[str, Trouble]) -> None:
+        """Why runs of these DAGs are not started; nothing is known against all others."""
+        if troubles == self._blocked:
+            return
+        self._blocked = dict(troubles)
+        for uid, known in self._known.items():
+            if known.job is not None and known.job.triggered and not known.job.finished:
+                self._queue.add(uid, known.rank)
+
+    def look_after(self, job: Job, seconds: float) -> None:
+        """Look at this job again, by then at the latest."""
+        known = self._known.get(job.uid)
+        if known is not None and seconds > 0:
+            self._queue.add_after(job.uid, seconds, known.rank)
+        elif known is not None:
+            self._queue.add(job.uid, known.rank)
 
     # ---- workers
 
     async def run(self) -> None:
         """Look at jobs, for ever."""
+        await self._pods_known.wait()  # a container that runs must not be taken for one that never started
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._work())
@@ -161,22 +199,24 @@ class Controller:
         if known is None or known.job is None:
             return
         job, facts = known.job, known.facts
+        facts.blocked = self._blocked.get(self._links.dag_of(job))
         step = next_step(job, facts, _now(), self._deadline)
-        if step is Step.NOTHING:
-            return
         try:
-            await self._step(step, job, facts)
+            if step is not Step.NOTHING:
+                await self._step(step, job, facts)
         except Gone:
             self.job_gone(uid)
         except Conflict:
-            self._queue.add_after(uid, RETRY_SECONDS)  # the watch brings the newer version, most likely sooner
+            self.look_after(job, RETRY_SECONDS)  # the watch brings the newer version, most likely sooner
         except ClusterError as error:
             log.warning("%s: %s", job, error)
-            self._queue.add_after(uid, RETRY_SECONDS)
+            self.look_after(job, RETRY_SECONDS)
+        if (due := next_look(job, facts)) is not None and (seconds := (due - _now()).total_seconds()) > 0:
+            self.look_after(job, seconds + UNFINISHED)
 
     async def _step(self, step: Step, job: Job, facts: Facts) -> None:
         try:
-            await self._take[step](job, facts)
+            await self._steps.take(step, job, facts)
         except AirflowError as error:
             await self._show_trouble(job, facts, error)
 
@@ -187,102 +227,11 @@ class Controller:
             log.warning("%s: %s: %s", job, trouble.reason, trouble.message)
             facts.trouble = trouble  # the first message stays: equal trouble must not write again
         if facts.run is None or job.deleted_at is not None:
-            await self._write(job, facts)
+            await self._steps.write(job, facts)
         pause = self._airflow.gate.pause or RETRY_SECONDS
         if job.deleted_at is not None:
-            pause = min(pause, self._left(job.deleted_at))
-        self._queue.add_after(job.uid, pause + UNFINISHED)
-
-    def _left(self, deleted_at: datetime) -> float:
-        """Seconds until a deleted resource is let go in any case."""
-        return max(0.0, (self._deadline - (_now() - deleted_at)).total_seconds())
-
-    # ---- steps
-
-    async def _admit(self, job: Job, _facts: Facts) -> None:
-        decision = Decision.of(job.uid, job.generation, job.spec)
-        finalizers = [*(f for f in job.finalizers if f != FINALIZER), FINALIZER]
-        self.job_seen(await self._cluster.patch_metadata(job, finalizers, {ANNOTATION_DECISION: decision.dump()}))
-
-    async def _trigger(self, job: Job, facts: Facts) -> None:
-        assert job.decision is not None  # noqa: S101 - for the type checker: `next_step` admits first
-        dag_run_id = job.decision.dag_run_id
-        note = f"{job.namespace}/{job.name} (AirflowContainerJob {job.uid})"
-        try:
-            facts.run = await self._airflow.trigger(self._links.dag_id, dag_run_id, conf.build(job), note)
-        except RunExists:
-            facts.run = await self._adopt(job, dag_run_id)
-        except RunRefused as error:
-            await self._fail(job, f"Airflow refuses this spec: {error}")
-            return
-        if facts.run is not None:
-            log.info("%s: DagRun %s is %s", job, dag_run_id, facts.run.state)
-            facts.trouble = None
-            self._observer.follow(dag_run_id, job.uid)
-            await self._write(job, facts)
-
-    async def _adopt(self, job: Job, dag_run_id: str) -> DagRun | None:
-        """A DagRun of our id exists: made by us before a crash, or by somebody else."""
-        run = await self._airflow.read(self._links.dag_id, dag_run_id)
-        if run is None:  # deleted between the two requests: the next look triggers again
-            self._queue.add_after(job.uid, RETRY_SECONDS)
-        elif run.owner_uid != job.uid:
-            await self._fail(job, f"DagRun {dag_run_id} exists in Airflow, but its conf names another owner; delete it")
-            return None
-        return run
-
-    async def _fail(self, job: Job, message: str) -> None:
-        self.job_seen(await self._cluster.write_status(job, status.invalid(job, message, _now())))
-
-    async def _read(self, job: Job, _facts: Facts) -> None:
-        assert job.decision is not None  # noqa: S101 - for the type checker: it is recorded as triggered
-        self._observer.follow(job.decision.dag_run_id, job.uid, unread=True)
-
-    async def _stop(self, job: Job, facts: Facts) -> None:
-        assert job.decision is not None  # noqa: S101 - for the type checker: nothing runs without a decision
-        dag_run_id = job.decision.dag_run_id
-        facts.run = await self._airflow.read(self._links.dag_id, dag_run_id) or DagRun(dag_run_id, LOST)
-        if not facts.run.over and not job.finished:  # read just now: an end that came first counts
-            facts.run = await self._airflow.stop(self._links.dag_id, dag_run_id) or DagRun(dag_run_id, LOST)
-            log.info("%s: DagRun %s was asked to stop", job, dag_run_id)
-        if job.finished and not facts.run.over:
-            return  # somebody cleared the run in Airflow: its pod is wanted
-        for pod in status.pods_at_work(job, facts):
-            if not pod["metadata"].get("deletionTimestamp"):
-                await self._cluster.delete_pod(pod)
-        if not status.pods_at_work(job, facts):
-            self._queue.add(job.uid)
-        elif job.deleted_at is not None:
-            self._queue.add_after(job.uid, self._left(job.deleted_at) + UNFINISHED)
-
-    async def _record(self, job: Job, facts: Facts) -> None:
-        if facts.run is not None and facts.run.over and facts.run.state != LOST and not job.closing:
-            await self._complete(job, facts)
-        await self._write(job, facts)
-
-    async def _complete(self, job: Job, facts: Facts) -> None:
-        """Learn how the container ended: from its pod as we saw it, else from what the task left in Airflow."""
-        if facts.outcome is not None or job.decision is None or status.seen_to_the_end(job, facts):
-            return
-        left = await self._airflow.xcom(
-            self._links.dag_id, job.decision.dag_run_id, contract.TASK_ID, contract.XCOM_OUTCOME
-        )
-        if left is not None:
-            facts.outcome = Outcome(left["attempts"], left.get("result"))
-
-    async def _release(self, job: Job, facts: Facts) -> None:
-        if job.deleted_at is not None and status.live(job, facts) and job.decision is not None:
-            log.warning("%s: let go with its DagRun not stopped within %s; trying on", job, self._deadline)
-            self._observer.abandon(job.decision.dag_run_id)
-        body = await self._cluster.patch_metadata(job, [f for f in job.finalizers if f != FINALIZER], {})
-        self.job_seen(body)
-        if job.finished and job.decision is not None:
-            self._observer.forget(job.decision.dag_run_id)
-
-    async def _write(self, job: Job, facts: Facts) -> None:
-        wanted = status.derive(job, facts, self._links, _now())
-        if wanted != job.status:
-            self.job_seen(await self._cluster.write_status(job, wanted))
+            pause = min(pause, self._steps.left(job.deleted_at))
+        self.look_after(job, pause + UNFINISHED)
 
 
 def owner_of(pod: Mapping[str, Any]) -> str | None:
@@ -293,9 +242,10 @@ def owner_of(pod: Mapping[str, Any]) -> str | None:
 
 
 def slim(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """The pod without what nobody here reads: its spec and the record of who manages which field."""
+    """The pod without what nobody here reads: most of its spec, and the record of who manages which field."""
     meta = {key: value for key, value in pod["metadata"].items() if key != "managedFields"}
-    return {"metadata": meta, "status": pod.get("status") or {}}
+    gates = (pod.get("spec") or {}).get("schedulingGates") or ()
+    return {"metadata": meta, "spec": {"schedulingGates": gates}, "status": pod.get("status") or {}}
 
 
 def _now() -> datetime:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from airflow_container_job.job import parse_time
+from airflow_container_job.decision import parse_time
 
 ENDED: Final = frozenset({"success", "failed"})
 LOST: Final = "lost"
@@ -47,15 +47,19 @@ class Trouble:
 
     reason: str
     message: str
+    at: datetime | None = None
+    """When it was met, where that matters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How the container ended, as attempts and a result."""
 
-    attempts: Sequence[Mapping[str, Any]]
+    attempts: Sequence[Mapping[str, Any]] = ()
     """Oldest first, each as the contract describes an attempt."""
     result: Any = None
+    result_problem: str | None = None
+    """Why what the container left is no result."""
 
 
 @dataclass(slots=True)
@@ -70,10 +74,20 @@ class Facts:
     outcome: Outcome | None = None
     """What the task left in Airflow, where the pod itself was not seen to its end."""
     trouble: Trouble | None = None
+    """Why Airflow did not do what it was asked."""
+    blocked: Trouble | None = None
+    """Why Airflow does not start what it has: a paused DAG, a part of it that is down."""
+    refused: Trouble | None = None
+    """Why the API server did not let Airflow make the pod."""
+    doubted: bool = False
+    """Whether Airflow has hinted that the finished run is not as recorded: cleared, or marked otherwise."""
+    unanswered: bool = False
+    """Whether a request to create the run got no answer, and may still be carried out."""
 
     def begin_anew(self) -> None:
         """Another run was decided: what was known of the last one is of no use."""
-        self.run = self.outcome = self.trouble = None
+        self.run = self.outcome = self.trouble = self.refused = None
+        self.doubted = self.unanswered = False
         self.pods = {uid: pod for uid, pod in self.pods.items() if uid not in self.gone}
         self.gone.clear()
 

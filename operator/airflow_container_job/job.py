@@ -6,14 +6,14 @@ through. The spec stays Kubernetes' JSON, so that every field travels on byte fo
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final
 
+from airflow_container_job.decision import Decision, digest, parse_time, rerun_digest
 from airflow_container_job.errors import InvalidJob
+from airflow_container_job.reasons import TERMINAL
 
 GROUP: Final = "acj.dev"
 VERSION: Final = "v1alpha1"
@@ -24,49 +24,18 @@ FINALIZER: Final = "acj.dev/stop-run"
 """Held only while a DagRun may be live, so that an uninstalled operator blocks no finished resource."""
 
 ANNOTATION_DECISION: Final = "acj.dev/run"
-"""The decided run, written together with the finalizer before Airflow is asked. See `Decision`."""
+"""The decided run. See `decision`."""
 
-NOT_EXECUTION: Final = frozenset({"suspend"})
-"""Fields of the spec whose change alone does not call for another run."""
-
-SPEC_CHANGED: Final = "SpecChanged"
-"""Reason of the status while the run of an earlier spec is being stopped."""
-
-TERMINAL: Final = frozenset({"Succeeded", "Failed"})
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """That a run shall be, fixed before anything is asked of Airflow.
-
-    The id depends on nothing but the resource's uid and the generation the decision was made at, so whoever repeats
-    the request, after whatever crash, names the same DagRun. The digest tells a changed spec from a touched one.
-    """
-
-    dag_run_id: str
-    generation: int
-    digest: str
-
-    @classmethod
-    def of(cls, uid: str, generation: int, spec: Mapping[str, Any]) -> Self:
-        """Decide a run for this version of the resource."""
-        return cls(f"acj-{uid}-{generation}", generation, digest(spec))
-
-    @classmethod
-    def load(cls, uid: str, annotation: str, dag_run_id: str) -> Self | None:
-        """Read the decision from the annotation `<generation>/<digest>`; None when there is none.
-
-        Where somebody has removed or overwritten it, the run that the status names tells the generation; the digest is
-        lost then, and any later change of the spec counts as one that calls for a run.
-        """
-        number, _, fingerprint = annotation.partition("/")
-        if not (number.isdecimal() and fingerprint):
-            number, fingerprint = dag_run_id.removeprefix(f"acj-{uid}-"), ""
-        return cls(f"acj-{uid}-{number}", int(number), fingerprint) if number.isdecimal() else None
-
-    def dump(self) -> str:
-        """Write the annotation's text."""
-        return f"{self.generation}/{self.digest}"
+TRACKING: Final = frozenset(
+    {
+        "argocd.argoproj.io/tracking-id",
+        "argocd.argoproj.io/instance",
+        "app.kubernetes.io/instance",
+        "kustomize.toolkit.fluxcd.io/name",
+        "helm.toolkit.fluxcd.io/name",
+    }
+)
+"""Labels and annotations of tools that make a deleted resource anew: Argo CD, Flux, and what they install with Helm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +49,8 @@ class Job:
     resource_version: str
     deleted_at: datetime | None
     finalizers: Sequence[str]
+    tracked: bool
+    """Whether a GitOps tool would make it anew if it were deleted."""
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
     decision: Decision | None
@@ -88,6 +59,11 @@ class Job:
     def suspended(self) -> bool:
         """Whether no run is wanted now."""
         return bool(self.spec.get("suspend", False))
+
+    @property
+    def shut_down(self) -> bool:
+        """Whether the run is to be ended for good."""
+        return "shutdown" in self.spec
 
     @property
     def held(self) -> bool:
@@ -113,31 +89,31 @@ class Job:
 
     @property
     def changed(self) -> bool:
-        """Whether the spec now asks for another run than the decided one."""
-        return (
-            self.decision is not None
-            and self.decision.generation != self.generation
-            and self.decision.digest != digest(self.spec)
-        )
+        """Whether the spec now asks for another run than the decided one, by what it says is to be executed."""
+        return self._touched and self.spec.get("rerunPolicy") != "Never" and self._decided.digest != digest(self.spec)
 
     @property
-    def closing(self) -> bool:
-        """Whether the decided run is to be ended, or was: by spec.suspend, or because the spec changed.
+    def rerun(self) -> bool:
+        """Whether the spec asks for another run by a new text in `rerun`."""
+        return self._touched and "rerun" in self.spec and self._decided.rerun != rerun_digest(self.spec)
 
-        What the status says counts too, so that a resume in the middle of stopping still brings a new run.
-        """
-        said = self.recorded.get("phase") == "Suspended" or self.recorded.get("reason") == SPEC_CHANGED
-        return self.suspended or self.changed or said
+    @property
+    def renewed(self) -> bool:
+        """Whether another run than the decided one is asked for, and nothing keeps it from being decided."""
+        return (self.changed or self.rerun) and not self.shut_down
+
+    @property
+    def _touched(self) -> bool:
+        """Digests are compared only then, so that no new version of the operator takes an old job for a changed one."""
+        return self.decision is not None and self.decision.generation != self.generation
+
+    @property
+    def _decided(self) -> Decision:
+        assert self.decision is not None  # noqa: S101 - for the type checker: callers ask for `_touched` first
+        return self.decision
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
-
-
-def digest(spec: Mapping[str, Any]) -> str:
-    """Fingerprint of what is executed: 16 hexadecimal digits, the same for the same content in any order of keys."""
-    execution = {key: value for key, value in spec.items() if key not in NOT_EXECUTION}
-    text = json.dumps(execution, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def parse(body: Mapping[str, Any]) -> Job:
@@ -154,14 +130,10 @@ def parse(body: Mapping[str, Any]) -> Job:
             resource_version=meta["resourceVersion"],
             deleted_at=parse_time(meta.get("deletionTimestamp")),
             finalizers=tuple(meta.get("finalizers") or ()),
+            tracked=not TRACKING.isdisjoint(annotations) or not TRACKING.isdisjoint(meta.get("labels") or {}),
             spec=body.get("spec") or {},
             status=status,
-            decision=Decision.load(meta["uid"], annotations.get(ANNOTATION_DECISION, ""), status.get("dagRunId", "")),
+            decision=Decision.load(meta["uid"], annotations.get(ANNOTATION_DECISION, ""), status),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidJob(f"the object is not a {KIND} of {GROUP}/{VERSION}: {error!r}") from error
-
-
-def parse_time(text: str | None) -> datetime | None:
-    """Read an RFC 3339 time with its zone."""
-    return None if text is None else datetime.fromisoformat(text)

@@ -6,31 +6,32 @@ What Go's controllers know as a work queue: an event, however many of them, mean
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import heapq
+import itertools
 
 
 class WorkQueue:
-    """Keys waiting for a look, in the order of their first event. For one event loop."""
+    """Keys waiting for a look: by rank, those of one rank in the order of their first event. For one event loop."""
 
     def __init__(self) -> None:
-        self._waiting: deque[str] = deque()
-        self._dirty: set[str] = set()
+        self._waiting: list[tuple[int, int, str]] = []
+        self._numbers = itertools.count()
+        self._dirty: dict[str, int] = {}
         self._working: set[str] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._available = asyncio.Event()
 
-    def add(self, key: str) -> None:
-        """Ask for a look at this key soon."""
+    def add(self, key: str, rank: int = 0) -> None:
+        """Ask for a look at this key soon; the lowest rank comes first."""
         if timer := self._timers.pop(key, None):
             timer.cancel()
         if key in self._dirty:
             return
-        self._dirty.add(key)
+        self._dirty[key] = rank
         if key not in self._working:
-            self._waiting.append(key)
-            self._available.set()
+            self._enqueue(key)
 
-    def add_after(self, key: str, seconds: float) -> None:
+    def add_after(self, key: str, seconds: float, rank: int = 0) -> None:
         """Ask for a look at this key later; of several times the earliest counts."""
         loop = asyncio.get_running_loop()
         due = loop.time() + seconds
@@ -39,19 +40,19 @@ class WorkQueue:
             return
         if timer is not None:
             timer.cancel()
-        self._timers[key] = loop.call_at(due, self._expire, key)
+        self._timers[key] = loop.call_at(due, self._expire, key, rank)
 
-    def _expire(self, key: str) -> None:
+    def _expire(self, key: str, rank: int) -> None:
         self._timers.pop(key, None)
-        self.add(key)
+        self.add(key, rank)
 
     async def get(self) -> str:
         """Wait for a key and take it; `done` gives it back."""
         while not self._waiting:
             self._available.clear()
             await self._available.wait()
-        key = self._waiting.popleft()
-        self._dirty.discard(key)
+        _, _, key = heapq.heappop(self._waiting)
+        del self._dirty[key]
         self._working.add(key)
         return key
 
@@ -59,5 +60,8 @@ class WorkQueue:
         """Say that the look is over; events that came meanwhile bring another."""
         self._working.discard(key)
         if key in self._dirty:
-            self._waiting.append(key)
-            self._available.set()
+            self._enqueue(key)
+
+    def _enqueue(self, key: str) -> None:
+        heapq.heappush(self._waiting, (self._dirty[key], next(self._numbers), key))
+        self._available.set()

@@ -38,3 +38,45 @@ def pods(namespace: Namespace) -> list[Json]:
     """The pods of a namespace, ended or not."""
     found = namespace.cluster.read("-n", namespace.name, "pods")
     return list(found["items"]) if found else []
+
+
+def pod(namespace: Namespace, name: str) -> Json:
+    """The pod that a job's status names."""
+    found = namespace.cluster.read("-n", namespace.name, "pod", namespace.status(name)["podName"])
+    assert found is not None, f"the pod of {name} is gone"
+    return found
+
+
+def condition(status: Json, kind: str) -> Json:
+    """A condition of a status; empty when it is not there."""
+    return next((one for one in status.get("conditions", ()) if one["type"] == kind), {})
+
+
+def events(namespace: Namespace, name: str) -> set[str]:
+    """The reasons of the Kubernetes events about a job."""
+    about = f"involvedObject.kind=AirflowContainerJob,involvedObject.name={name}"
+    found = namespace.cluster.read("-n", namespace.name, "events", f"--field-selector={about}")
+    return {str(item["reason"]) for item in found["items"]} if found else set()
+
+
+def uid(namespace: Namespace, name: str) -> str:
+    """A job's uid, which its DagRuns' names hold."""
+    return str(namespace.job(name)["metadata"]["uid"])
+
+
+def pods_of(namespace: Namespace, name: str) -> list[Json]:
+    """The pods of a job, ended or not."""
+    owner = uid(namespace, name)
+    return [one for one in pods(namespace) if one["metadata"]["labels"].get("acj.dev/job-uid") == owner]
+
+
+def attempts(status: Json) -> list[tuple[Any, ...]]:
+    """What tells the attempts of a status apart: reason, exit code and cause of each."""
+    return [(one.get("reason"), one.get("exitCode"), one.get("cause")) for one in status.get("attempts", ())]
+
+
+ATTEMPT = [{"name": "ATTEMPT", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['acj.dev/attempt']"}}}]
+"""Environment of a container that shall know which attempt it is."""
+
+GRACE = {"terminationGracePeriodSeconds": 1}
+"""For containers that do not listen to SIGTERM."""

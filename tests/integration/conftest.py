@@ -52,7 +52,7 @@ def deployed_operator_away(cluster: Cluster) -> Iterator[None]:
 def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """An operator, an Airflow and a namespace for the tests of one module; each mends what it broke."""
     with FakeAirflow() as airflow, cluster.namespace() as namespace:
-        operator = OperatorProcess(cluster, namespace.name, airflow, tmp_path_factory.mktemp("operator"))
+        operator = OperatorProcess(namespace, airflow, tmp_path_factory.mktemp("operator"))
         operator.start()
         try:
             yield World(namespace, airflow, operator)

@@ -13,212 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
+from airflow_container_job.decision import NOT_EXECUTION
+from tests.integration.crd_accepted import ACCEPTED, STATUS_ACCEPTED, conditioned
+from tests.integration.crd_refused import REFUSED, STATUS_REFUSED
 from tests.support.cluster import CRD, PLURAL, ROOT, Cluster, Json, Namespace, manifest
 
 FULL = ROOT / "tests" / "data" / "full.yaml"
-
-ACCEPTED: dict[str, Json] = {
-    "nothing but an image": {"command": None},
-    "the longest image": {"image": "i" * 1024},
-    "no pull": {"imagePullPolicy": "Never"},
-    "no arguments": {"args": []},
-    "a hundred KiB of arguments": {"args": ["x" * 1024] * 100},
-    "quantities as numbers and texts": {"resources": {"limits": {"cpu": 1, "memory": "1e9", "x/y": "3Ei"}}},
-    "a port by name": {
-        "initContainers": [{"name": "i", "image": "i", "readinessProbe": {"tcpSocket": {"port": "web"}}}]
-    },
-    "a port by number": {
-        "initContainers": [{"name": "i", "image": "i", "readinessProbe": {"tcpSocket": {"port": 80}}}]
-    },
-    "the same port with two protocols": {
-        "initContainers": [
-            {"name": "i", "image": "i", "ports": [{"containerPort": 1}, {"containerPort": 1, "protocol": "UDP"}]}
-        ]
-    },
-    "no grace": {"terminationGracePeriodSeconds": 0},
-    "an empty label": {"podMetadata": {"labels": {"a": ""}}},
-    "any annotation": {"podMetadata": {"annotations": {"a": "{{ x }}\n" * 100}}},
-    "a hundred retries": {"backoffLimit": 100},
-    "a second": {"activeDeadlineSeconds": 1},
-    "the longest deadline": {"activeDeadlineSeconds": 2**31 - 1},
-}
-
-REFUSED: dict[str, tuple[Json, str]] = {
-    # required, and lengths
-    "no image": ({"image": None}, "spec.image: Required value"),
-    "an empty image": ({"image": ""}, "spec.image: Invalid value"),
-    "too long an image": ({"image": "i" * 1025}, "spec.image: Too long"),
-    "too long a folder": ({"workingDir": "/" * 4097}, "spec.workingDir: Too long"),
-    "a variable without a name": ({"env": [{"value": "x"}]}, "spec.env[0].name: Required value"),
-    "a secret's key without the secret": (
-        {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"key": "k"}}}]},
-        "spec.env[0].valueFrom.secretKeyRef.name: Required value",
-    ),
-    "an init container without an image": (
-        {"initContainers": [{"name": "i"}]},
-        "spec.initContainers[0].image: Required",
-    ),
-    "an init container with an empty image": (
-        {"initContainers": [{"name": "i", "image": ""}]},
-        "spec.initContainers[0].image: Invalid value",
-    ),
-    "a pull secret without a name": ({"imagePullSecrets": [{}]}, "spec.imagePullSecrets[0].name: Required value"),
-    # misspelt, at every depth
-    "a misspelt field": ({"imagee": "x"}, 'unknown field "spec.imagee"'),
-    "a misspelt field of a list": ({"env": [{"name": "A", "valu": "x"}]}, 'unknown field "spec.env[0].valu"'),
-    "a misspelt field of a volume": (
-        {"volumes": [{"name": "v", "configMap": {"name": "m", "nam": "m"}}]},
-        'unknown field "spec.volumes[0].configMap.nam"',
-    ),
-    "a misspelt field of an affinity": (
-        {"affinity": {"nodeAffinity": {"x": []}}},
-        'unknown field "spec.affinity.nodeAffinity.x"',
-    ),
-    "a misspelt field deep below": (
-        {
-            "volumes": [
-                {
-                    "name": "v",
-                    "ephemeral": {"volumeClaimTemplate": {"spec": {"resources": {"requests": {}, "request": {}}}}},
-                }
-            ]
-        },
-        'unknown field "spec.volumes[0].ephemeral.volumeClaimTemplate.spec.resources.request"',
-    ),
-    "metadata that no claim takes": (
-        {"volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"metadata": {"name": "n"}, "spec": {}}}}]},
-        'unknown field "spec.volumes[0].ephemeral.volumeClaimTemplate.metadata.name"',
-    ),
-    "a misspelt field of an init container": (
-        {"initContainers": [{"name": "i", "image": "i", "livenessProbe": {"exec": {"cmd": []}}}]},
-        'unknown field "spec.initContainers[0].livenessProbe.exec.cmd"',
-    ),
-    "a misspelt field of the security context": (
-        {"securityContext": {"seccompProfile": {"type": "Unconfined", "kind": "x"}}},
-        'unknown field "spec.securityContext.seccompProfile.kind"',
-    ),
-    "a misspelt group of the pod's metadata": (
-        {"podMetadata": {"label": {}}},
-        'unknown field "spec.podMetadata.label"',
-    ),
-    "a namespace of its own": ({"namespace": "other"}, 'unknown field "spec.namespace"'),
-    "the host's network": ({"hostNetwork": True}, 'unknown field "spec.hostNetwork"'),
-    # wrong types
-    "a command as text": ({"command": "true"}, "spec.command: Invalid value"),
-    "a number as a variable": ({"env": [{"name": "A", "value": 5}]}, "spec.env[0].value: Invalid value"),
-    "variables as a map": ({"env": {"A": "b"}}, 'unknown field "spec.env.A"'),
-    "a truth as text": ({"suspend": "yes"}, "spec.suspend: Invalid value"),
-    "a count as text": ({"backoffLimit": "3"}, "spec.backoffLimit: Invalid value"),
-    "a number as a label": ({"podMetadata": {"labels": {"a": 1}}}, "spec.podMetadata.labels.a: Invalid value"),
-    "a port of the wrong type": (
-        {"initContainers": [{"name": "i", "image": "i", "readinessProbe": {"tcpSocket": {"port": True}}}]},
-        "spec.initContainers[0].readinessProbe.tcpSocket.port: Invalid value",
-    ),
-    # words and patterns
-    "an unknown pull policy": ({"imagePullPolicy": "Sometimes"}, "spec.imagePullPolicy: Unsupported value"),
-    "an unknown effect": (
-        {"tolerations": [{"operator": "Exists", "effect": "NoRun"}]},
-        "spec.tolerations[0].effect: Unsupported value",
-    ),
-    "an unknown operator": (
-        {
-            "affinity": {
-                "nodeAffinity": {
-                    "requiredDuringSchedulingIgnoredDuringExecution": {
-                        "nodeSelectorTerms": [{"matchExpressions": [{"key": "k", "operator": "Like"}]}]
-                    }
-                }
-            }
-        },
-        "nodeSelectorTerms[0].matchExpressions[0].operator: Unsupported value",
-    ),
-    "a quantity in words": ({"resources": {"limits": {"cpu": "lots"}}}, "spec.resources.limits.cpu: Invalid value"),
-    "a label that is none": ({"podMetadata": {"labels": {"a": "b c"}}}, "spec.podMetadata.labels.a: Invalid value"),
-    "too long a label": ({"podMetadata": {"labels": {"a": "b" * 64}}}, "spec.podMetadata.labels.a: Too long"),
-    # numbers
-    "a negative grace": ({"terminationGracePeriodSeconds": -1}, "spec.terminationGracePeriodSeconds: Invalid value"),
-    "a negative count": ({"backoffLimit": -1}, "spec.backoffLimit: Invalid value"),
-    "too many retries": ({"backoffLimit": 101}, "spec.backoffLimit: Invalid value"),
-    "half a retry": ({"backoffLimit": 1.5}, "spec.backoffLimit: Invalid value"),
-    "no time at all": ({"activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds: Invalid value"),
-    "more time than a pod can have": ({"activeDeadlineSeconds": 2**31}, "spec.activeDeadlineSeconds: Invalid value"),
-    # twice the same
-    "a variable twice": ({"env": [{"name": "A"}, {"name": "A"}]}, "spec.env[1]: Duplicate value"),
-    "a volume twice": (
-        {"volumes": [{"name": "v", "emptyDir": {}}, {"name": "v", "emptyDir": {}}]},
-        "spec.volumes[1]: Duplicate value",
-    ),
-    "two mounts in one place": (
-        {"volumeMounts": [{"name": "a", "mountPath": "/x"}, {"name": "b", "mountPath": "/x"}]},
-        "spec.volumeMounts[1]: Duplicate value",
-    ),
-}
-
-CONDITION = {
-    "type": "Finished",
-    "status": "True",
-    "reason": "Completed",
-    "message": "",
-    "lastTransitionTime": "2026-11-22T10:00:00Z",
-}
-
-STATUS_ACCEPTED: dict[str, Json] = {
-    "all fields": {
-        "phase": "Failed",
-        "reason": "Error",
-        "message": "m",
-        "observedGeneration": 1,
-        "conditions": [CONDITION, CONDITION | {"type": "Succeeded", "status": "False"}],
-        "dagId": "container_job",
-        "dagRunId": "r",
-        "dagRunState": "failed",
-        "dagRunUrl": "http://127.0.0.1/dags/container_job/runs/r",
-        "podName": "p",
-        "attempt": 2,
-        "attempts": [
-            {"number": 1, "podName": "p-1", "reason": "Evicted"},
-            {
-                "number": 2,
-                "podName": "p-2",
-                "reason": "Error",
-                "message": "m",
-                "exitCode": 3,
-                "startedAt": "2026-11-22T10:00:00Z",
-                "finishedAt": "2026-11-22T10:00:01.5+00:00",
-            },
-        ],
-        "exitCode": 3,
-        "result": {"any": ["thing", {"deep": None}]},
-        "startTime": "2026-11-22T10:00:00Z",
-        "completionTime": "2026-11-22T10:00:01Z",
-    },
-    "a result that is text": {"result": "text"},
-    "a result that is a number": {"result": 4.5},
-    "a result that is false": {"result": False},
-    "a result that is a list": {"result": [1, [2], {}]},
-    "a result that is empty": {"result": {}},
-}
-
-STATUS_REFUSED: dict[str, tuple[Json, str]] = {
-    "an unknown field": ({"phasee": "x"}, 'unknown field "status.phasee"'),
-    "an unknown field of an attempt": (
-        {"attempts": [{"number": 1, "podName": "p", "exit": 1}]},
-        'unknown field "status.attempts[0].exit"',
-    ),
-    "an unknown phase": ({"phase": "Done"}, "status.phase: Unsupported value"),
-    "an attempt without a number": ({"attempts": [{"podName": "p"}]}, "status.attempts[0].number: Required value"),
-    "an attempt before the first": (
-        {"attempts": [{"number": 0, "podName": "p"}]},
-        "status.attempts[0].number: Invalid value",
-    ),
-    "a condition that knows no yes or no": (
-        {"conditions": [CONDITION | {"status": "Maybe"}]},
-        "status.conditions[0].status: Unsupported value",
-    ),
-    "the same condition twice": ({"conditions": [CONDITION, CONDITION]}, "status.conditions[1]: Duplicate value"),
-    "a time that is none": ({"startTime": "yesterday"}, "status.startTime: Invalid value"),
-    "an exit code as text": ({"exitCode": "3"}, "status.exitCode: Invalid value"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -260,8 +60,20 @@ def test_every_field_is_accepted_and_kept_as_written(place: Namespace) -> None:
 def test_defaults(place: Namespace) -> None:
     place.apply(manifest("defaults"))
     spec = place.job("defaults")["spec"]
-    added = {"automountServiceAccountToken": False, "backoffLimit": 0, "suspend": False}
-    assert spec == manifest("defaults")["spec"] | added
+    assert spec == manifest("defaults")["spec"] | {"suspend": False, "rerunPolicy": "OnSpecChange"}
+
+
+def test_no_default_would_override_a_dag_of_ones_own(place: Namespace) -> None:
+    """What the API server fills in would travel in conf, and win over what the DAG's author has said."""
+    place.apply(manifest("own", dagId="own", image=None))
+    spec = place.job("own")["spec"]
+    assert spec.keys() - NOT_EXECUTION == {"command", "dagId"}
+
+
+def test_the_default_of_a_condition_is_that_it_holds(place: Namespace) -> None:
+    place.apply(manifest("condition", podFailurePolicy={"rules": [conditioned(type="a")]}))
+    (rule,) = place.job("condition")["spec"]["podFailurePolicy"]["rules"]
+    assert rule == conditioned(type="a", status="True")
 
 
 @pytest.mark.parametrize(("length", "fine"), [(63, True), (64, False)])
@@ -317,8 +129,10 @@ def test_the_resource_is_in_the_category_all(place: Namespace) -> None:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("acj.spec", "image\t<string> -required-"),
+        ("acj.spec", "image\t<string>\n"),
         ("acj.spec.volumes", "configMap\t<Object>"),
+        ("acj.spec.podFailurePolicy.rules", "onExitCodes\t<Object>"),
+        ("acj.spec.rerunPolicy", "OnSpecChange\n    Never"),
         ("acj.spec.affinity.nodeAffinity", "requiredDuringScheduling"),
         ("acj.status", "enum: Pending, Queued, Running"),
     ],
@@ -328,14 +142,35 @@ def test_kubectl_explains(cluster: Cluster, path: str, words: str) -> None:
 
 
 def test_the_schema_takes_no_unknown_field_at_any_depth() -> None:
-    assert list(open_places(schema(), "")) == [".status.result"]
+    assert list(open_places(schema(), "")) == [".spec.params", ".status.result"]
+
+
+def test_an_unknown_field_is_refused_wherever_it_stands(place: Namespace) -> None:
+    """In every object of a resource that has all fields, also in the midst of lists and maps."""
+    full = yaml.safe_load(FULL.read_text())
+    places = list(misspell(full["spec"], schema()["properties"]["spec"], "spec"))
+    assert len(places) > 60
+    done = place.kubectl("apply", "--dry-run=server", "-f", "-", stdin=full, check=False)
+    assert [path for path in places if f'unknown field "{path}.typo"' not in done.stderr] == []
+
+
+def misspell(value: Any, node: Json, path: str) -> Iterator[str]:
+    """Put an unknown field into every object that has named fields; yields where."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from misspell(item, node["items"], f"{path}[{index}]")
+    elif "properties" in node:
+        for name, child in value.items():
+            yield from misspell(child, node["properties"][name], f"{path}.{name}")
+        value["typo"] = 1
+        yield path
 
 
 def open_places(node: Json, path: str) -> Iterator[str]:
     """Where the schema lets anything through."""
-    if node.get("x-kubernetes-preserve-unknown-fields") or not (node.keys() & {"type", "x-kubernetes-int-or-string"}):
-        yield path
-    if node.get("type") == "object" and not node.keys() & {"properties", "additionalProperties"}:
+    untyped = not node.keys() & {"type", "x-kubernetes-int-or-string"}
+    bare = node.get("type") == "object" and not node.keys() & {"properties", "additionalProperties"}
+    if node.get("x-kubernetes-preserve-unknown-fields") or untyped or bare:
         yield path
     for name, child in node.get("properties", {}).items():
         yield from open_places(child, f"{path}.{name}")
@@ -348,9 +183,10 @@ def schema() -> Any:
     return yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
 
-def test_the_crd_is_what_the_generator_makes(cluster: Cluster) -> None:
+def test_the_crd_and_its_reference_are_what_the_generator_makes(cluster: Cluster) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "crds" / "generate.py"), "--check"],
+        [sys.executable, "-m", "crds.generate", "--check"],
+        cwd=ROOT,
         env=cluster.environment,
         capture_output=True,
         text=True,

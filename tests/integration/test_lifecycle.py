@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from tests.support.cluster import Json, manifest
 from tests.support.wait import stays, until
-from tests.support.world import ENDED, STARTED, World
+from tests.support.world import ENDED, STARTED, World, conditions, now
 
 ATTEMPT = {"number": 1, "startedAt": STARTED, "finishedAt": ENDED}
-
-
-def conditions(status: Json) -> dict[str, str]:
-    return {condition["type"]: condition["status"] for condition in status["conditions"]}
 
 
 def test_from_apply_to_success(world: World) -> None:
@@ -37,7 +30,23 @@ def test_from_apply_to_success(world: World) -> None:
     assert (status["startTime"], status["completionTime"]) == (STARTED, ENDED)
     assert (status["dagId"], status["dagRunState"]) == ("container_job", "success")
     assert status["dagRunUrl"] == f"{world.airflow.url}/dags/container_job/runs/{run}"
-    assert conditions(status) == {"Triggered": "True", "Finished": "True", "Succeeded": "True"}
+    assert conditions(status) == {
+        "Triggered": "True",
+        "Finished": "True",
+        "Succeeded": "True",
+        "ResultStored": "True",
+    }
+    (entry,) = status["runs"]
+    assert entry == {
+        "number": 1,
+        "dagRunId": run,
+        "phase": "Succeeded",
+        "reason": "Completed",
+        "exitCode": 0,
+        "attempts": 1,
+        "startTime": STARTED,
+        "completionTime": ENDED,
+    }
     assert len(world.runs_of("hello")) == 1
 
 
@@ -58,7 +67,6 @@ def test_the_conf_carries_the_spec(world: World) -> None:
         "commands": ["true"],
         "arguments": ["{{ 7*7 }}"],
         "env_vars": [{"name": "A", "value": "b"}],
-        "automount_service_account_token": False,
         "retries": 2,
         "labels": {"a": "b"},
         "namespace": world.namespace.name,
@@ -110,6 +118,54 @@ def test_an_end_whose_pod_was_never_seen(world: World) -> None:
     assert status["result"] == [1, "two"]
 
 
+@pytest.mark.parametrize(
+    ("problem", "words"), [("ResultTooLarge", "more than 4096 bytes"), ("ResultNotJSON", "not hold JSON")]
+)
+def test_what_is_no_result_is_said_and_the_end_stands(world: World, problem: str, words: str) -> None:
+    name = problem.lower()
+    run = world.triggered(name)
+    attempts = [ATTEMPT | {"number": 1, "podName": "p", "reason": "Completed", "exitCode": 0}]
+    world.airflow.set_xcom(run, "outcome", {"attempts": attempts, "resultProblem": problem})
+    world.airflow.finish(run, "success")
+    status = world.wait(name, "Succeeded", "Completed")
+    assert "result" not in status
+    (told,) = (one for one in status["conditions"] if one["type"] == "ResultStored")
+    assert (told["status"], told["reason"]) == ("False", problem)
+    assert words in told["message"]
+
+
+def test_a_pod_that_leaves_text_for_a_result(world: World) -> None:
+    run = world.triggered("texter")
+    pod = world.add_pod("texter")
+    world.pod_ends(pod, message="just words")
+    world.airflow.finish(run, "success")
+    status = world.wait("texter", "Succeeded", "Completed")
+    assert conditions(status)["ResultStored"] == "False"
+
+
+def test_the_ways_of_an_attempt_are_shown(world: World) -> None:
+    """The pods tell which attempt this is and what the earlier ones came to; the cause is the task's to know."""
+    run = world.triggered("tries", backoffLimit=1)
+    first = world.add_pod("tries")
+    world.pod_runs(first)
+    world.wait("tries", "Running")
+    world.pod_ends(first, exit_code=3, at=now())
+    status = world.wait("tries", "Queued", "Retrying")
+    assert "exit code 3" in status["message"]
+    failed = {"number": 1, "podName": first, "reason": "Error", "exitCode": 3, "cause": "Failure"}
+    second = world.add_pod("tries", 2, **{"acj.dev/attempts": json.dumps([failed])})
+    world.pod_goes(first)
+    world.pod_runs(second)
+    status = world.wait("tries", "Running")
+    assert (status["attempt"], status["podName"]) == (2, second)
+    assert status["attempts"][0] == failed
+    world.pod_ends(second)
+    world.airflow.finish(run, "success")
+    status = world.wait("tries", "Succeeded", "Completed")
+    assert [one["number"] for one in status["attempts"]] == [1, 2]
+    assert (status["exitCode"], status["runs"][0]["attempts"]) == (0, 2)
+
+
 def test_a_conf_that_airflow_refuses(world: World) -> None:
     world.airflow.refuse_conf = "Invalid input for param env_vars: 5 is not of type 'string'"
     try:
@@ -120,107 +176,6 @@ def test_a_conf_that_airflow_refuses(world: World) -> None:
     assert "Invalid input for param env_vars" in status["message"]
     assert conditions(status)["Finished"] == "True"
     assert world.runs_of("refused") == []
-
-
-def dag_away(world: World) -> Callable[[], None]:
-    dag = world.airflow.dags.pop("container_job")
-    return lambda: world.airflow.dags.update(container_job=dag)
-
-
-def dag_broken(world: World) -> Callable[[], None]:
-    dag = world.airflow.dags["container_job"]
-    dag.has_import_errors = True
-    return lambda: setattr(dag, "has_import_errors", False)
-
-
-def dag_not_manual(world: World) -> Callable[[], None]:
-    dag = world.airflow.dags["container_job"]
-    dag.allowed_run_types = ["scheduled"]
-    return lambda: setattr(dag, "allowed_run_types", None)
-
-
-@pytest.mark.parametrize("break_dag", [dag_away, dag_broken, dag_not_manual])
-def test_a_dag_that_cannot_run_is_waited_for(world: World, break_dag: Callable[[World], Any]) -> None:
-    name = break_dag.__name__.replace("_", "-")
-    repair = break_dag(world)
-    try:
-        world.apply(name)
-        status = world.wait(name, "Pending", "DagMissing")
-        assert "container_job" in status["message"]
-        assert world.runs_of(name) == []
-    finally:
-        repair()
-    world.wait(name, "Queued")
-    assert len(world.runs_of(name)) == 1
-
-
-def test_deletion_stops_the_run_and_the_pod(world: World) -> None:
-    run = world.triggered("deleted")
-    pod = world.add_pod("deleted")
-    world.pod_runs(pod)
-    world.wait("deleted", "Running")
-    world.namespace.delete("deleted")
-    world.wait_gone("deleted", seconds=20)
-    assert world.run_state(run) == "failed"
-    until("the pod is gone", lambda: world.namespace.cluster.read("-n", world.namespace.name, "pod", pod) is None)
-
-
-def test_deletion_of_a_finished_job_leaves_its_run(world: World) -> None:
-    run = world.triggered("kept")
-    world.airflow.finish(run, "success")
-    world.wait("kept", "Succeeded")
-    world.namespace.delete("kept")
-    world.wait_gone("kept")
-    assert world.run_state(run) == "success"
-
-
-def test_suspended_at_birth(world: World) -> None:
-    world.apply("born-suspended", suspend=True)
-    status = world.wait("born-suspended", "Suspended")
-    assert conditions(status)["Suspended"] == "True"
-    stays("no run", lambda: world.runs_of("born-suspended") == [], seconds=2)
-    world.namespace.patch("born-suspended", suspend=False)
-    status = world.wait("born-suspended", "Queued")
-    assert len(world.runs_of("born-suspended")) == 1
-    assert conditions(status)["Suspended"] == "False"
-
-
-def test_suspended_while_running_and_resumed(world: World) -> None:
-    first = world.triggered("paused")
-    pod = world.add_pod("paused")
-    world.pod_runs(pod)
-    world.wait("paused", "Running")
-    world.namespace.patch("paused", suspend=True)
-    world.wait("paused", "Suspended", "Suspended")
-    assert world.run_state(first) == "failed"
-    assert world.namespace.cluster.read("-n", world.namespace.name, "pod", pod) is None
-
-    world.namespace.patch("paused", suspend=False)
-    world.wait("paused", "Queued")
-    second = world.run_id("paused")
-    assert second != first
-    assert [run["dag_run_id"] for run in world.runs_of("paused")] == [first, second]
-    world.airflow.finish(second, "success")
-    world.wait("paused", "Succeeded")
-
-
-def test_applying_the_same_again_runs_nothing(world: World) -> None:
-    run = world.triggered("again")
-    world.airflow.finish(run, "success")
-    world.wait("again", "Succeeded")
-    world.apply("again")
-    world.namespace.kubectl("annotate", "acj", "again", "note=touched")
-    stays("one run, over", lambda: world.namespace.status("again")["phase"] == "Succeeded", seconds=3)
-    assert len(world.runs_of("again")) == 1
-
-
-def test_a_changed_spec_replaces_the_run(world: World) -> None:
-    first = world.triggered("changed")
-    world.namespace.patch("changed", image="busybox:1.36")
-    until("there is a second run", lambda: len(world.runs_of("changed")) == 2)
-    assert world.run_state(first) == "failed"
-    until("the second run is shown", lambda: world.run_id("changed") != first)
-    assert world.runs_of("changed")[1]["conf"]["docker_image_name"] == "busybox:1.36"
 
 
 def test_our_own_run_is_adopted(world: World) -> None:
@@ -241,63 +196,24 @@ def test_a_foreign_run_of_our_id_is_not_adopted(world: World) -> None:
     assert world.run_state(run) == "queued"
 
 
-def test_a_run_marked_failed_by_hand(world: World) -> None:
-    run = world.triggered("marked")
-    world.airflow.finish(run, "failed")
-    world.wait("marked", "Failed", "Stopped")
+def test_deletion_stops_the_run_and_the_pod(world: World) -> None:
+    run = world.triggered("deleted")
+    pod = world.add_pod("deleted")
+    world.pod_runs(pod)
+    world.wait("deleted", "Running")
+    world.namespace.delete("deleted")
+    world.wait_gone("deleted", seconds=20)
+    assert world.run_state(run) == "failed"
+    until("the pod is gone", lambda: world.namespace.cluster.read("-n", world.namespace.name, "pod", pod) is None)
 
 
-def test_a_run_deleted_by_hand(world: World) -> None:
-    run = world.triggered("lost")
-    world.airflow.delete_run(run)
-    world.wait("lost", "Failed", "DagRunLost")
-    assert world.runs_of("lost") == []
-
-
-def test_a_pod_with_copied_labels_says_nothing(world: World) -> None:
-    world.triggered("victim")
-    labels = {
-        "app.kubernetes.io/managed-by": "airflow-container-job",
-        "acj.dev/job-uid": world.namespace.job("victim")["metadata"]["uid"],
-    }
-    spec = {"schedulerName": "none", "serviceAccountName": "pods", "containers": [{"name": "base", "image": "none"}]}
-    about = {"name": "liar", "labels": labels, "annotations": {"acj.dev/dag-run-id": world.run_id("victim")}}
-    world.namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
-    world.pod_runs("liar")
-    stays("still queued", lambda: world.namespace.status("victim")["phase"] == "Queued", seconds=3)
-    world.namespace.delete("victim")
-    world.wait_gone("victim")
-
-
-@pytest.mark.parametrize(
-    ("name", "status", "annotations"),
-    [
-        ("odd-status", {"phase": "Running", "attempts": [{"number": 7, "podName": ""}], "result": []}, {}),
-        ("forged-end", {"phase": "Succeeded", "dagRunId": "acj-x-1", "conditions": []}, {}),
-        ("odd-decision", {}, {"acj.dev/run": "nonsense"}),
-    ],
-)
-def test_a_poisoned_object_harms_nobody_else(
-    world: World, name: str, status: Json, annotations: dict[str, str]
-) -> None:
-    body = manifest(name, suspend=True)
-    body["metadata"]["annotations"] = annotations
-    world.namespace.apply(body)
-    world.namespace.write_status("acj", name, status)
-    world.namespace.patch(name, suspend=False)
-    world.triggered(f"after-{name}")
-    assert world.operator.alive
-    world.namespace.delete(name)
-    world.wait_gone(name, seconds=20)
-
-
-@pytest.mark.parametrize("spoil", ["expire_tokens", "change_secret"])
-def test_a_refused_token_is_renewed(world: World, spoil: str) -> None:
-    world.triggered(f"before-{spoil.replace('_', '-')}")
-    logins = world.airflow.count("POST", "/auth/token")
-    getattr(world.airflow, spoil)()
-    world.triggered(f"after-{spoil.replace('_', '-')}")
-    assert world.airflow.count("POST", "/auth/token") == logins + 1
+def test_deletion_of_a_finished_job_leaves_its_run(world: World) -> None:
+    run = world.triggered("kept")
+    world.airflow.finish(run, "success")
+    world.wait("kept", "Succeeded")
+    world.namespace.delete("kept")
+    world.wait_gone("kept")
+    assert world.run_state(run) == "success"
 
 
 def suspended(world: World, name: str) -> tuple[str, str]:

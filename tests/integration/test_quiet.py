@@ -39,5 +39,17 @@ def test_running_jobs_cost_nothing(world: World) -> None:
     world.namespace.wait_for_all(names, "Running")
     requests, patches = len(world.airflow.requests), world.namespace.cluster.status_patches()
     time.sleep(6.5)  # the measure itself: three sweeps of 2 s each
-    assert len(world.airflow.requests) - requests <= 4
+    assert len(world.airflow.requests) - requests <= 8, "a sweep is two requests, however many jobs there are"
     assert world.namespace.cluster.status_patches() == patches
+
+
+def test_waiting_costs_nothing(world: World) -> None:
+    """What is waited for is written once, also where it is looked at again and again."""
+    world.airflow.dags["container_job"].is_paused = True
+    try:
+        world.triggered("waiting")
+        world.wait("waiting", "Queued", "DagPaused")
+        patches = world.namespace.cluster.status_patches()
+        stays("nothing is written", lambda: world.namespace.cluster.status_patches() == patches, seconds=11)
+    finally:
+        world.airflow.dags["container_job"].is_paused = False

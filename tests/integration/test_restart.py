@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.cluster import Json
-from tests.support.wait import until
-from tests.support.world import World
+from tests.support.wait import stays, until
+from tests.support.world import World, now
 
 
 def test_killed_before_the_request_arrives(world: World) -> None:
@@ -49,6 +49,69 @@ def test_killed_while_stopping_for_a_suspension(world: World) -> None:
     assert list(states.values()) == ["queued"]
 
 
+@pytest.mark.parametrize(
+    ("wish", "back", "phase"),
+    [
+        ({"shutdown": "Stop"}, {"shutdown": None}, "Failed"),
+        ({"rerun": "now"}, {"rerun": None}, "Queued"),
+        ({"image": "busybox:1.36"}, {"image": "busybox:1.35"}, "Queued"),
+    ],
+)
+def test_killed_while_ending_a_run_and_the_wish_is_taken_back(world: World, wish: Json, back: Json, phase: str) -> None:
+    """What was begun is finished, as the status says what it was."""
+    name = f"cut-{next(iter(wish))}"
+    first = world.triggered(name)
+    with world.airflow.hold("PATCH", commit=False) as held:
+        world.namespace.patch(name, **wish)
+        held.wait_until_reached()
+        world.operator.kill()
+    world.namespace.patch(name, **back)
+    world.operator.start()
+    until("the run is ended", lambda: world.run_state(first) == "failed")
+    world.wait(name, phase)
+    until("all is decided", lambda: len(world.runs_of(name)) == (1 if phase == "Failed" else 2))
+    assert (world.run_id(name) == first) is (phase == "Failed")
+
+
+def test_killed_while_airflow_is_away(world: World) -> None:
+    world.airflow.go_away()
+    world.apply("pending")
+    before = world.wait("pending", "Pending", "AirflowUnreachable")
+    world.operator.kill()
+    world.operator.start()
+    stays("it says so still", lambda: world.namespace.status("pending") == before, seconds=5)
+    world.airflow.come_back()
+    world.wait("pending", "Queued", seconds=60)
+    assert len(world.runs_of("pending")) == 1
+
+
+def test_killed_between_two_attempts(world: World) -> None:
+    run = world.triggered("retrying", backoffLimit=1)
+    pod = world.add_pod("retrying")
+    world.pod_runs(pod)
+    world.wait("retrying", "Running")
+    world.pod_ends(pod, exit_code=3, at=now())
+    before = world.wait("retrying", "Queued", "Retrying")
+    world.operator.kill()
+    world.operator.start()
+    stays("it says so still", lambda: world.namespace.status("retrying") == before, seconds=4)
+    second = world.add_pod("retrying", 2)
+    world.pod_runs(second)
+    world.wait("retrying", "Running")
+    world.pod_ends(second)
+    world.airflow.finish(run, "success")
+    assert world.wait("retrying", "Succeeded")["attempt"] == 2
+
+
+def test_killed_while_suspended(world: World) -> None:
+    world.apply("resting", suspend=True)
+    before = world.wait("resting", "Suspended", "Suspended")
+    world.operator.kill()
+    world.operator.start()
+    world.triggered("after-resting")
+    assert world.namespace.status("resting") == before
+
+
 def test_ends_in_time_while_airflow_hangs(world: World) -> None:
     with world.airflow.hold("POST", commit=False) as held:
         world.apply("hanging")
@@ -71,8 +134,10 @@ class Downtime:
 
 @pytest.fixture(scope="module")
 def downtime(world: World) -> Downtime:
-    names = ("done", "late", "ends", "vanished", "runs-on", "doomed", "halted")
+    names = ("done", "late", "ends", "vanished", "runs-on", "doomed", "halted", "shut")
     runs = {name: world.triggered(name) for name in names}
+    runs |= {name: world.finished(name) for name in ("marked", "cleared", "expires", "renewed")}
+    runs["too-late"] = world.triggered("too-late", startDeadlineSeconds=8)
     pods = {name: world.add_pod(name) for name in ("ends", "vanished", "runs-on")}
     world.airflow.finish(runs["done"], "success")
     world.wait("done", "Succeeded")
@@ -95,15 +160,22 @@ def downtime(world: World) -> Downtime:
     world.pod_runs(pods["runs-on"])
     world.namespace.delete("doomed")
     world.namespace.patch("halted", suspend=True)
+    world.namespace.patch("shut", shutdown="Stop")
+    world.namespace.patch("renewed", rerun="again")
+    world.namespace.patch("expires", ttlSecondsAfterFinished=1)
+    world.airflow.finish(runs["marked"], "failed")
+    world.airflow.clear(runs["cleared"])
     world.apply("new")
     late, posts = world.namespace.job("late"), world.airflow.count("POST", "dagRuns")
     world.operator.start()
     world.wait("new", "Queued")
+    until("there is a second run", lambda: len(world.runs_of("renewed")) == 2)
     return Downtime(world, runs, done, late, posts)
 
 
 def test_only_what_is_new_is_triggered(downtime: Downtime) -> None:
-    assert downtime.world.airflow.count("POST", "dagRuns") == downtime.posts + 1
+    """The new resource, and the one that was asked to run again."""
+    assert downtime.world.airflow.count("POST", "dagRuns") == downtime.posts + 2
 
 
 def test_a_finished_job_is_not_touched(downtime: Downtime) -> None:
@@ -141,3 +213,33 @@ def test_a_deletion_while_it_was_down(downtime: Downtime) -> None:
 def test_a_suspension_while_it_was_down(downtime: Downtime) -> None:
     downtime.world.wait("halted", "Suspended", "Suspended")
     assert downtime.world.run_state(downtime.runs["halted"]) == "failed"
+
+
+def test_a_shutdown_while_it_was_down(downtime: Downtime) -> None:
+    downtime.world.wait("shut", "Failed", "Stopped")
+    assert downtime.world.run_state(downtime.runs["shut"]) == "failed"
+
+
+def test_a_rerun_while_it_was_down(downtime: Downtime) -> None:
+    status = downtime.world.wait("renewed", "Queued")
+    assert [one["phase"] for one in status["runs"]] == ["Succeeded", "Queued"]
+
+
+def test_a_start_deadline_while_it_was_down(downtime: Downtime) -> None:
+    downtime.world.wait("too-late", "Failed", "StartDeadlineExceeded")
+    assert downtime.world.run_state(downtime.runs["too-late"]) == "failed"
+
+
+def test_an_expiry_while_it_was_down(downtime: Downtime) -> None:
+    downtime.world.wait_gone("expires")
+
+
+def test_a_finished_run_that_was_marked_while_it_was_down(downtime: Downtime) -> None:
+    status = downtime.world.wait("marked", "Failed", "MarkedFailed")
+    assert status["dagRunState"] == "failed"
+
+
+def test_a_finished_run_that_was_cleared_while_it_was_down(downtime: Downtime) -> None:
+    status = downtime.world.wait("cleared", "Queued", "Cleared")
+    assert [one["number"] for one in status["runs"]] == [1, 2]
+    assert not downtime.world.released("cleared")

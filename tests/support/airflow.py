@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -29,34 +31,68 @@ class Airflow:
         kinds = {"Content-Type": "application/json", "Accept": "application/json"}
         request = Request(self._url + path, data, headers | kinds, method=method)  # noqa: S310 - our own address
         with urlopen(request, timeout=30) as answer:  # noqa: S310
-            return json.load(answer)
+            text = answer.read()
+            return json.loads(text) if text else None
 
-    def trigger(self, conf: dict[str, Any]) -> str:
-        """Start a run of the generic DAG; its id."""
-        answer = self("POST", f"/dags/{DAG}/dagRuns", {"conf": conf, "logical_date": None})
+    def trigger(self, conf: dict[str, Any], dag: str = DAG) -> str:
+        """Start a run; its id."""
+        answer = self("POST", f"/dags/{dag}/dagRuns", {"conf": conf, "logical_date": None})
         return str(answer["dag_run_id"])
 
-    def run(self, dag_run_id: str) -> dict[str, Any]:
+    def run(self, dag_run_id: str, dag: str = DAG) -> dict[str, Any]:
         """Read a run; empty when there is none."""
         try:
-            found: dict[str, Any] = self("GET", f"/dags/{DAG}/dagRuns/{dag_run_id}")
+            found: dict[str, Any] = self("GET", f"/dags/{dag}/dagRuns/{dag_run_id}")
         except HTTPError as error:
             if error.code != 404:
                 raise
             return {}
         return found
 
-    def until_over(self, dag_run_id: str, seconds: float = 90) -> str:
+    def runs_of(self, uid: str) -> int:
+        """How many DagRuns a resource has had that nobody has deleted."""
+        return int(self("GET", f"/dags/~/dagRuns?run_id_prefix_pattern=acj-{uid}")["total_entries"])
+
+    def until_over(self, dag_run_id: str, seconds: float = 90, dag: str = DAG) -> str:
         """Wait for a run's end; its state."""
         over = ("success", "failed")
-        until(f"the end of {dag_run_id}", lambda: self.run(dag_run_id).get("state") in over, seconds)
-        return str(self.run(dag_run_id)["state"])
+        until(f"the end of {dag_run_id}", lambda: self.run(dag_run_id, dag).get("state") in over, seconds)
+        return str(self.run(dag_run_id, dag)["state"])
 
-    def xcom(self, dag_run_id: str, key: str) -> Any:
-        """Read what the run's trigger left, which Airflow hands out as JSON text."""
-        return json.loads(self("GET", f"/dags/{DAG}/dagRuns/{dag_run_id}/taskInstances/run/xcomEntries/{key}")["value"])
+    def tasks(self, dag_run_id: str, dag: str = DAG) -> list[dict[str, Any]]:
+        """The task instances of a run."""
+        return list(self("GET", f"/dags/{dag}/dagRuns/{dag_run_id}/taskInstances")["task_instances"])
+
+    def xcom(self, dag_run_id: str, key: str, dag: str = DAG, task: str = "run", map_index: int = -1) -> Any:
+        """Read what a task left. Airflow hands out as JSON text what came from a trigger, and as it is what did not."""
+        entry = f"/dags/{dag}/dagRuns/{dag_run_id}/taskInstances/{task}/xcomEntries/{key}?map_index={map_index}"
+        value = self("GET", entry)["value"]
+        return json.loads(value) if isinstance(value, str) else value
 
     def log(self, dag_run_id: str, attempt: int = 1) -> list[str]:
         """The lines of a task's log."""
         answer = self("GET", f"/dags/{DAG}/dagRuns/{dag_run_id}/taskInstances/run/logs/{attempt}?full_content=true")
         return [entry if isinstance(entry, str) else str(entry.get("event", "")) for entry in answer["content"]]
+
+    # ---- what people do in Airflow's UI
+
+    def clear(self, dag_run_id: str) -> None:
+        """Let all tasks of a run run again."""
+        self("POST", f"/dags/{DAG}/dagRuns/{dag_run_id}/clear", {"dry_run": False})
+
+    def mark(self, dag_run_id: str, state: str) -> None:
+        """Mark a run `success` or `failed`."""
+        self("PATCH", f"/dags/{DAG}/dagRuns/{dag_run_id}", {"state": state})
+
+    def delete(self, dag_run_id: str) -> None:
+        """Delete a run."""
+        self("DELETE", f"/dags/{DAG}/dagRuns/{dag_run_id}")
+
+    @contextmanager
+    def paused(self, dag: str = DAG) -> Iterator[None]:
+        """A paused DAG for the block only."""
+        self("PATCH", f"/dags/{dag}", {"is_paused": True})
+        try:
+            yield
+        finally:
+            self("PATCH", f"/dags/{dag}", {"is_paused": False})

@@ -21,6 +21,7 @@ Answer = tuple[int, Json]
 USERNAME: Final = "operator"
 PASSWORD: Final = "fake-airflow"  # opens nothing but this fake
 PAGE_LIMIT: Final = 100
+FINISHED: Final = frozenset({"success", "failed"})
 POST_KEYS: Final = {
     *("dag_run_id", "data_interval_start", "data_interval_end", "logical_date"),
     *("run_after", "conf", "note", "partition_key"),
@@ -48,6 +49,8 @@ class Dag:
 
     dag_id: str
     is_paused: bool = False
+    is_stale: bool = False
+    """Its file is gone: it is still shown, and takes no new run."""
     has_import_errors: bool = False
     allowed_run_types: list[str] | None = None
 
@@ -66,6 +69,8 @@ class FakeStore:
         self.dags = {"container_job": Dag("container_job")}
         self.refuse_conf: str | None = None
         """Answer POST with 400 and these words, as Airflow does when `conf` does not fit the DAG's Params."""
+        self.unhealthy: set[str] = set()
+        """Parts of Airflow that have not reported for too long, such as `scheduler`."""
         self._runs: dict[tuple[str, str], Json] = {}
         self._numbers = itertools.count(1)
         self._xcoms: dict[tuple[str, str, str], Any] = {}
@@ -80,6 +85,10 @@ class FakeStore:
         with self._lock:
             return [dict(run) for run in self._runs.values()]
 
+    def add_dag(self, dag_id: str) -> Dag:
+        """Make another DAG."""
+        return self.dags.setdefault(dag_id, Dag(dag_id))
+
     def create(self, dag_run_id: str, conf: Json, dag_id: str = "container_job") -> None:
         """Make a DagRun that nobody asked for over HTTP."""
         with self._lock:
@@ -87,11 +96,18 @@ class FakeStore:
 
     def start(self, dag_run_id: str) -> None:
         """Let the run begin."""
-        self._set(dag_run_id, state="running", start_date=_now())
+        self._move(dag_run_id, "running")
 
     def finish(self, dag_run_id: str, state: str) -> None:
-        """Let the run end, as `success` or `failed`."""
-        self._set(dag_run_id, state=state, end_date=_now())
+        """Let the run end, as `success` or `failed`; or mark it so, as somebody may before or after its end."""
+        self._move(dag_run_id, state)
+
+    def clear(self, dag_run_id: str) -> None:
+        """Clear the run, as somebody may in Airflow's UI, before or after its end: it is to run again."""
+        with self._lock:
+            run = self._runs[self._find(dag_run_id)]
+            _set_state(run, "queued" if run["state"] in FINISHED else run["state"])
+            run["start_date"] = run["start_date"] or run["updated_at"]
 
     def delete_run(self, dag_run_id: str) -> None:
         """Delete the run, as somebody may in Airflow's UI."""
@@ -113,9 +129,9 @@ class FakeStore:
         with self._lock:
             self._tokens = dict.fromkeys(self._tokens, "Invalid JWT token")
 
-    def _set(self, dag_run_id: str, **fields: Any) -> None:
+    def _move(self, dag_run_id: str, state: str) -> None:
         with self._lock:
-            self._runs[self._find(dag_run_id)].update(fields)
+            _set_state(self._runs[self._find(dag_run_id)], state)
 
     def _find(self, dag_run_id: str) -> tuple[str, str]:
         return next(key for key in self._runs if key[1] == dag_run_id)
@@ -149,17 +165,18 @@ class FakeStore:
         return 201, {"access_token": token}
 
     def _health(self, _: Request) -> Answer:
-        healthy = {"status": "healthy"}
-        return 200, {
-            "metadatabase": healthy,
-            "scheduler": healthy | {"latest_scheduler_heartbeat": _now()},
-            "triggerer": healthy | {"latest_triggerer_heartbeat": _now()},
-            "dag_processor": healthy | {"latest_dag_processor_heartbeat": _now()},
+        parts = ("scheduler", "triggerer", "dag_processor")
+        return 200, {"metadatabase": {"status": "healthy"}} | {
+            part: {
+                "status": "unhealthy" if part in self.unhealthy else "healthy",
+                f"latest_{part}_heartbeat": _now(),
+            }
+            for part in parts
         }
 
     def _get_dag(self, _: Request, dag_id: str) -> Answer:
         if dag_id not in self.dags:
-            raise Refusal(404, f"Dag with id {dag_id} was not found")
+            raise Refusal(404, f"Dag with id: {dag_id} was not found")
         return 200, _UNUSED_OF_DAG | vars(self.dags[dag_id]) | {"dag_display_name": dag_id, "fileloc": "/dags/dag.py"}
 
     def _post_run(self, request: Request, dag_id: str) -> Answer:
@@ -170,7 +187,7 @@ class FakeStore:
             text = "Extra inputs are not permitted"
             raise Refusal(422, [{"type": "extra_forbidden", "loc": ["body", key], "msg": text} for key in extra])
         dag = self.dags.get(dag_id)
-        if dag is None:
+        if dag is None or dag.is_stale:
             raise Refusal(404, f"Dag with dag_id: '{dag_id}' not found")
         if dag.has_import_errors:
             raise Refusal(400, f"Dag with dag_id: '{dag_id}' has import errors and cannot be triggered")
@@ -197,9 +214,10 @@ class FakeStore:
         body: Json = request.body
         if body.keys() - {"state", "note"} or body.get("state") not in ("queued", "success", "failed", None):
             raise Refusal(422, [{"type": "extra_forbidden", "loc": ["body"], "msg": f"not a patch: {body}"}])
-        self._runs[dag_id, run_id] |= body | (
-            {"end_date": _now()} if body.get("state") in ("success", "failed") else {}
-        )
+        run = self._runs[dag_id, run_id]
+        run["note"] = body.get("note", run["note"])
+        if body.get("state") is not None:
+            _set_state(run, body["state"])
         return self._get_run(request, dag_id, run_id)
 
     def _list_runs(self, request: Request, dag_id: str) -> Answer:
@@ -249,7 +267,7 @@ _UNUSED_OF_DAG: Final[Json] = {
     **dict.fromkeys(("last_expired", "last_parse_duration", "last_parsed_time", "timetable_description")),
     **dict.fromkeys(("next_dagrun_data_interval_start", "next_dagrun_data_interval_end")),
     **dict.fromkeys(("next_dagrun_logical_date", "next_dagrun_run_after")),
-    **dict.fromkeys(("has_task_concurrency_limits", "is_stale", "timetable_partitioned", "timetable_periodic"), False),
+    **dict.fromkeys(("has_task_concurrency_limits", "timetable_partitioned", "timetable_periodic"), False),
     **dict.fromkeys(("max_active_runs", "max_active_tasks"), 16),
     "file_token": "t",
     "is_backfillable": False,
@@ -270,6 +288,7 @@ def _new_run(dag_id: str, run_id: str, conf: Json, note: str | None, number: int
         "dag_id": dag_id,
         "dag_display_name": dag_id,
         "queued_at": now,
+        "updated_at": now,
         "run_after": now,
         "run_type": "manual",
         "state": "queued",
@@ -281,9 +300,23 @@ def _new_run(dag_id: str, run_id: str, conf: Json, note: str | None, number: int
     }
 
 
+def _set_state(run: Json, state: str) -> None:
+    """Move a run as `DagRun.set_state` does: a run that is over keeps its end when it is marked otherwise."""
+    now = run["updated_at"] = _now()
+    if state == run["state"]:
+        return
+    if state == "queued":
+        run |= {"queued_at": now, "start_date": None, "end_date": None}
+    elif state == "running":
+        run |= {"start_date": now if run["state"] in FINISHED else run["start_date"] or now, "end_date": None}
+    elif run["state"] not in FINISHED:
+        run["end_date"] = now
+    run["state"] = state
+
+
 def _public(run: Json) -> Json:
-    """The run as DAGRunResponse shows it: Airflow's own number is not in it."""
-    return {key: value for key, value in run.items() if key != "id"}
+    """The run as DAGRunResponse shows it: these two are Airflow's own, to filter and order by."""
+    return {key: value for key, value in run.items() if key not in ("id", "updated_at")}
 
 
 def _selected(run: Json, request: Request) -> bool:
@@ -291,7 +324,7 @@ def _selected(run: Json, request: Request) -> bool:
     return (
         run["dag_run_id"].startswith(request.first("run_id_prefix_pattern"))
         and (not states or run["state"] in states)
-        and all(_at_least(run[key], request.first(f"{key}_gte")) for key in ("start_date", "end_date"))
+        and all(_at_least(run[key], request.first(f"{key}_gte")) for key in ("start_date", "end_date", "updated_at"))
     )
 
 

@@ -1,7 +1,11 @@
-"""The operator as a process of its own, so that tests can kill it as a node's loss would."""
+"""The operator as a process of its own, so that tests can kill it as a node's loss would.
+
+It has the rights that manifests/base gives it, and no others.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.support.cluster import ROOT, Cluster
+import yaml
+
+from tests.support.cluster import ROOT, Json, Namespace
 from tests.support.fake_airflow import FakeAirflow
 from tests.support.fake_store import PASSWORD, USERNAME
 from tests.support.wait import until
@@ -35,19 +41,22 @@ QUICK: Final = {
 class OperatorProcess:
     """The operator, serving one namespace; its log is kept over restarts."""
 
-    def __init__(self, cluster: Cluster, namespace: str, airflow: FakeAirflow, folder: Path) -> None:
+    def __init__(self, namespace: Namespace, airflow: FakeAirflow, folder: Path) -> None:
         credentials = folder / "credentials"
         credentials.mkdir()
         (credentials / "username").write_text(USERNAME)
         (credentials / "password").write_text(PASSWORD)
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(json.dumps(_account(namespace)))
         self._log = folder / "operator.log"
         self._environment: Mapping[str, str] = {
-            **cluster.environment,
+            **namespace.cluster.environment,
             **QUICK,
+            "KUBECONFIG": str(kubeconfig),
             "PYTHONPATH": SOURCES,
             "ACJ_AIRFLOW_URL": airflow.url,
             "ACJ_AIRFLOW_CREDENTIALS": str(credentials),
-            "ACJ_NAMESPACES": namespace,
+            "ACJ_NAMESPACES": namespace.name,
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -85,3 +94,36 @@ class OperatorProcess:
             finally:
                 process.kill()
                 process.wait()
+
+
+def _account(namespace: Namespace) -> Json:
+    """Make the operator's account in the namespace, with its rights; returns a kubeconfig for it.
+
+    What is not in the namespace goes with it all the same, as the namespace owns it.
+    """
+    name = f"operator-{namespace.name}"
+    uid = namespace.kubectl("get", "namespace", namespace.name, "-o", "jsonpath={.metadata.uid}").stdout
+    owner = {"apiVersion": "v1", "kind": "Namespace", "name": namespace.name, "uid": uid}
+    meta = {"name": name, "ownerReferences": [owner]}
+    rbac = "rbac.authorization.k8s.io"
+    documents = yaml.safe_load_all((ROOT / "manifests" / "base" / "rbac.yaml").read_text())
+    (role,) = (one for one in documents if one["kind"] == "ClusterRole")
+    namespace.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "operator"}},
+        role | {"metadata": meta},
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": "operator", "namespace": namespace.name}],
+        },
+    )
+    token = namespace.kubectl("create", "token", "operator", "--duration=4h").stdout.strip()
+    admin: Json = json.loads(namespace.kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json").stdout)
+    context = {"name": "test", "context": {"cluster": admin["clusters"][0]["name"], "user": "operator"}}
+    return admin | {
+        "contexts": [context],
+        "current-context": "test",
+        "users": [{"name": "operator", "user": {"token": token}}],
+    }

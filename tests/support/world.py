@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.support.cluster import API_VERSION, KIND, Json, Namespace, manifest
@@ -25,6 +26,14 @@ class World:
 
     # ---- acting
 
+    def finished(self, name: str, state: str = "success", **spec: Any) -> str:
+        """Apply a resource, let its run end so in Airflow, and wait until all is written; returns the run's id."""
+        run = self.triggered(name, **spec)
+        self.airflow.finish(run, state)
+        self.wait(name, "Succeeded" if state == "success" else "Failed")
+        until("the finalizer is gone", lambda: self.released(name))
+        return run
+
     def apply(self, name: str, **spec: Any) -> None:
         """Apply a small resource."""
         self.namespace.apply(manifest(name, **spec))
@@ -35,11 +44,11 @@ class World:
         self.wait(name, "Queued")
         return self.run_id(name)
 
-    def add_pod(self, name: str, attempt: int = 1, **annotations: str) -> str:
+    def add_pod(self, name: str, attempt: int = 1, pod: str = "", **annotations: str) -> str:
         """Make the pod of a job's run as the trigger does; no scheduler takes it, so a test says what it does."""
         job = self.namespace.job(name)
         owner = {"apiVersion": API_VERSION, "kind": KIND, "name": name, "uid": job["metadata"]["uid"]}
-        pod = f"{name}-{attempt}"
+        pod = pod or f"{name}-{attempt}"
         about = {
             "name": pod,
             "ownerReferences": [owner | {"controller": True, "blockOwnerDeletion": False}],
@@ -78,11 +87,50 @@ class World:
         phase = "Failed" if exit_code else "Succeeded"
         self._set_pod(pod, phase, {"terminated": ended | {"startedAt": STARTED, "finishedAt": at}})
 
+    def pod_goes(self, pod: str) -> None:
+        """Delete the pod, as anybody may, at once."""
+        self.namespace.kubectl("delete", "pod", pod, "--force", "--grace-period=0")
+
+    def refuse_pod(self, name: str, message: str, uid: str = "") -> None:
+        """Say what the trigger says while the API server refuses the job's next pod."""
+        about = {"apiVersion": API_VERSION, "kind": KIND, "namespace": self.namespace.name, "name": name}
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{name}."},
+            "involvedObject": about | {"uid": uid or self.namespace.job(name)["metadata"]["uid"]},
+            "type": "Warning",
+            "reason": "FailedCreate",
+            "message": message,
+            "source": {"component": "airflow-container-job"},
+            "firstTimestamp": now(),
+            "lastTimestamp": now(),
+            "count": 1,
+        }
+        self.namespace.kubectl("create", "-f", "-", stdin=event)
+
     def _set_pod(self, pod: str, phase: str, state: Json) -> None:
         container = {"name": "base", "image": "none", "imageID": "", "ready": False, "restartCount": 0, "state": state}
         self.namespace.write_status("pod", pod, {"phase": phase, "containerStatuses": [container]})
 
     # ---- looking
+
+    def events(self, name: str) -> list[str]:
+        """The reasons of the events about a resource, in the order they were posted."""
+        about = f"involvedObject.kind={KIND},involvedObject.name={name}"
+        path = '{range .items[*]}{.metadata.resourceVersion} {.reason}{"\\n"}{end}'
+        lines = self.namespace.kubectl("get", "events", "--field-selector", about, "-o", f"jsonpath={path}").stdout
+        posted = sorted((int(line.split()[0]), line.split()[1]) for line in lines.splitlines())
+        return [reason for _, reason in posted]
+
+    def has_pod(self, pod: str) -> bool:
+        """Whether the pod is there."""
+        return self.namespace.cluster.read("-n", self.namespace.name, "pod", pod) is not None
+
+    def settled(self, name: str) -> bool:
+        """Whether the status is about the newest spec."""
+        job = self.namespace.job(name)
+        return bool(job.get("status", {}).get("observedGeneration") == job["metadata"]["generation"])
 
     def run_id(self, name: str) -> str:
         """The id of the run that was decided last for this resource."""
@@ -117,3 +165,13 @@ class World:
     def wait_gone(self, name: str, seconds: float = 30) -> None:
         """Wait until the resource is no longer there."""
         until(f"{name} is deleted", lambda: self.namespace.find_job(name) is None, seconds)
+
+
+def conditions(status: Json) -> dict[str, str]:
+    """Type -> status of a status's conditions."""
+    return {condition["type"]: condition["status"] for condition in status["conditions"]}
+
+
+def now() -> str:
+    """This moment, as Kubernetes writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

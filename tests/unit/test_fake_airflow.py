@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -107,3 +108,50 @@ def test_lists_are_filtered_and_paged(airflow: FakeAirflow, client: Client) -> N
     ended = client("GET", f"{everything}&state=success&state=failed&end_date_gte=2020-01-01T00:00:00Z")
     assert [run["dag_run_id"] for run in ended["dag_runs"]] == ["acj-7"]
     assert client("GET", f"{everything}&end_date_gte=2999-01-01T00:00:00Z")["dag_runs"] == []
+
+
+def test_lists_tell_what_changed_since(airflow: FakeAirflow, client: Client) -> None:
+    """Also a run that is marked otherwise long after its end, which keeps the time of its end."""
+    for name in ("acj-1", "acj-2"):
+        airflow.create(name, {})
+        airflow.finish(name, "success")
+    since = datetime.now(UTC).isoformat().replace("+", "%2B")
+    changed = f"/api/v2/dags/~/dagRuns?state=success&state=failed&updated_at_gte={since}"
+    assert client("GET", changed)["dag_runs"] == []
+    ended = client("GET", f"{RUNS}/acj-2")["end_date"]
+    airflow.finish("acj-2", "failed")
+    (found,) = client("GET", changed)["dag_runs"]
+    assert (found["dag_run_id"], found["state"], found["end_date"]) == ("acj-2", "failed", ended)
+
+
+def test_a_cleared_run_is_queued_again(airflow: FakeAirflow, client: Client) -> None:
+    post(client, "r")
+    airflow.finish("r", "failed")
+    airflow.clear("r")
+    run = client("GET", f"{RUNS}/r")
+    assert (run["state"], run["end_date"]) == ("queued", None)
+    assert run["start_date"] is not None
+
+
+def test_a_running_run_stays_so_when_a_task_is_cleared(airflow: FakeAirflow, client: Client) -> None:
+    post(client, "r")
+    airflow.start("r")
+    airflow.clear("r")
+    assert client("GET", f"{RUNS}/r")["state"] == "running"
+
+
+def test_a_stale_dag_is_shown_and_takes_no_run(airflow: FakeAirflow, client: Client) -> None:
+    airflow.add_dag("own").is_stale = True
+    assert client("GET", "/api/v2/dags/own")["is_stale"]
+    assert client.status("POST", "/api/v2/dags/own/dagRuns", {"dag_run_id": "r", "logical_date": None}) == 404
+
+
+def test_health(airflow: FakeAirflow, client: Client) -> None:
+    airflow.unhealthy.add("triggerer")
+    health = client("GET", "/api/v2/monitor/health")
+    assert {part: told["status"] for part, told in health.items()} == {
+        "metadatabase": "healthy",
+        "scheduler": "healthy",
+        "triggerer": "unhealthy",
+        "dag_processor": "healthy",
+    }

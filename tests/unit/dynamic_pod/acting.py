@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from dynamic_pod.cluster import Cluster
-from dynamic_pod.runner import End, Runner
+from dynamic_pod.end import End
+from dynamic_pod.runner import Runner
 from tests.unit.dynamic_pod.fake_cluster import IDENTITY, FakeCluster, Recorder
 
 VALUES = {"docker_image_name": "busybox", "name": "hello"}

@@ -14,7 +14,10 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between attempts that a test can afford."""
-    from dynamic_pod.api import Backoff  # noqa: PLC0415 (after the environment is set)
+    from dynamic_pod import policy  # noqa: PLC0415 (after the environment is set)
+    from dynamic_pod.api import Backoff  # noqa: PLC0415
 
+    monkeypatch.setattr(policy, "BACKOFF", {"initialSeconds": 0, "factor": 2, "capSeconds": 360})
+    monkeypatch.setattr(policy, "DISRUPTION_SECONDS", 0)
     monkeypatch.setattr(Backoff, "FIRST", 0.01)
     monkeypatch.setattr(Backoff, "LAST", 0.05)

@@ -11,6 +11,7 @@ import copy
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
@@ -27,6 +28,11 @@ START = "2026-11-22T10:00:00Z"
 END = "2026-11-22T10:00:09Z"
 IDENTITY = Identity("container_job", "manual", "run", -1, 1, "0191")
 DEADLINE = 5.0
+
+
+def now(after: float = 0) -> str:
+    """The time in some seconds, as the API server writes it."""
+    return (datetime.now(UTC) + timedelta(seconds=after)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Recorder:
@@ -55,12 +61,14 @@ class FakeCluster:
         self.pods: dict[str, Json] = {}
         self.requests: list[str] = []
         self.bodies: list[Json] = []
+        self.told: list[Json] = []
         self.refusals: dict[str, list[tuple[int, str, str]]] = {}
         self.logs: dict[str, list[str]] = {}
         self.cut_log_after: list[int] = []
         self.oldest_version = 0
         self.silent = False
         self.slow_deletion = 0.0
+        self.start_at, self.end_at = START, END
         self.port = 0
         self._events: list[tuple[int, str, Json]] = []
         self._version = 100
@@ -69,17 +77,18 @@ class FakeCluster:
     # What a test does.
 
     def start(self, name: str, container: str = contract.CONTAINER) -> None:
-        state = {"running": {"startedAt": START}}
-        self._status(name, {"phase": "Running", "startTime": START, **_containers(container, state)})
+        state = {"running": {"startedAt": self.start_at}}
+        self._status(name, {"phase": "Running", "startTime": self.start_at, **_containers(container, state)})
 
     def end(
         self, name: str, exit_code: int = 0, message: str = "", reason: str = "", status: Json | None = None
     ) -> None:
         reason = reason or ("Error" if exit_code else "Completed")
-        ended = {"exitCode": exit_code, "reason": reason, "message": message, "startedAt": START, "finishedAt": END}
+        times = {"startedAt": self.start_at, "finishedAt": self.end_at}
+        ended = {"exitCode": exit_code, "reason": reason, "message": message, **times}
         phase = "Failed" if exit_code else "Succeeded"
         containers = _containers(contract.CONTAINER, {"terminated": ended})
-        self._status(name, {"phase": phase, "startTime": START, **containers, **(status or {})})
+        self._status(name, {"phase": phase, "startTime": self.start_at, **containers, **(status or {})})
 
     def wait(self, name: str, reason: str, message: str = "") -> None:
         state = {"waiting": {"reason": reason, "message": message}}
@@ -87,6 +96,14 @@ class FakeCluster:
 
     def vanish(self, name: str) -> None:
         self._event("DELETED", self.pods.pop(name))
+
+    def disrupt(self, name: str, reason: str, message: str = "") -> None:
+        """Begin to end a pod from outside: its containers still run."""
+        pod = copy.deepcopy(self.pods[name])
+        condition = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}
+        pod["status"]["conditions"] = [condition]
+        pod["metadata"] |= {"deletionTimestamp": END, "deletionGracePeriodSeconds": 0}
+        self._put("MODIFIED", pod)
 
     def refuse(self, request: str, *answers: tuple[int, str, str]) -> None:
         """Answer the next such requests ("POST", "PATCH", "WATCH" ...) with these, in turn."""
@@ -121,7 +138,11 @@ class FakeCluster:
         if body["metadata"]["name"] in self.pods:
             return _refusal(409, "AlreadyExists", "pods already exists")
         pod = copy.deepcopy(body)
-        pod["metadata"] |= {"uid": f"uid-{len(self.bodies)}", "namespace": request.match_info["namespace"]}
+        pod["metadata"] |= {
+            "uid": f"uid-{len(self.bodies)}",
+            "namespace": request.match_info["namespace"],
+            "creationTimestamp": now(),
+        }
         pod["status"] = {"phase": "Pending"}
         return web.json_response(self._put("ADDED", pod), status=201)
 
@@ -138,8 +159,10 @@ class FakeCluster:
     async def patch(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.bodies.append(body)
-        pod = self.pods[request.match_info["name"]]
-        pod["spec"] |= body["spec"]
+        pod = self.pods.get(request.match_info["name"])
+        if pod is None:
+            return _refusal(404, "NotFound", "no such pod")
+        pod["spec"] = {key: value for key, value in (pod["spec"] | body["spec"]).items() if value is not None}
         return web.json_response(self._put("MODIFIED", pod))
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -153,6 +176,11 @@ class FakeCluster:
             return _refusal(409, "Conflict", "another uid")
         self.vanish(request.match_info["name"])
         return web.json_response({"kind": "Status"})
+
+    async def tell(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.told.append(body)
+        return web.json_response(body, status=201)
 
     async def log(self, request: web.Request) -> web.StreamResponse:
         name, since = request.match_info["name"], request.query.get("sinceTime", "")[:19]
@@ -218,6 +246,7 @@ class FakeCluster:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         kind = "WATCH" if "watch" in request.query else "LOG" if request.path.endswith("/log") else request.method
+        kind = "EVENT" if request.path.endswith("/events") else kind
         self.requests.append(f"{kind} {request.path_qs}")
         if self.refusals.get(kind):
             return _refusal(*self.refusals[kind].pop(0))
@@ -231,6 +260,7 @@ class FakeCluster:
         app.add_routes(
             [
                 web.post(pods, self.create),
+                web.post("/api/v1/namespaces/{namespace}/events", self.tell),
                 web.get(pods, self.list_or_watch),
                 web.get(pods + "/{name}", self.read),
                 web.get(pods + "/{name}/log", self.log),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from dynamic_pod import admission
-from dynamic_pod.runner import End
+from dynamic_pod.end import End
 from tests.unit.dynamic_pod.acting import VALUES, Act, play
 from tests.unit.dynamic_pod.fake_cluster import FakeCluster
 
@@ -100,3 +101,69 @@ def test_an_api_server_that_is_away_is_waited_for() -> None:
             assert (await act.end()).succeeded
 
     asyncio.run(run())
+
+
+# What the owner is told.
+
+OWNER = {"apiVersion": "acj.dev/v1alpha1", "kind": "AirflowContainerJob", "name": "hello", "uid": "u-1"}
+TWO_QUOTAS = [
+    (403, "Forbidden", 'pods "x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1'),
+    (403, "Forbidden", 'pods "x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=2'),
+    (403, "Forbidden", 'pods "x" is forbidden: exceeded quota: large, requested: pods=1, used: pods=9'),
+]
+WEBHOOK = (500, "InternalError", 'Internal error occurred: failed calling webhook "w": ' + "é" * 2000)
+
+
+def refused(
+    *refusals: tuple[int, str, str], event_refusals: tuple[tuple[int, str, str], ...] = (), **values: Any
+) -> tuple[FakeCluster, Act]:
+    """A task whose pod is refused some times, and then made."""
+
+    async def run() -> tuple[FakeCluster, Act]:
+        fake = FakeCluster()
+        fake.refuse("POST", *refusals)
+        fake.refuse("EVENT", *event_refusals)
+        async with fake.serve() as cluster:
+            act = Act(cluster, VALUES | values)
+            fake.end(await fake.pod())
+            assert (await act.end()).succeeded
+            return fake, act
+
+    return asyncio.run(run())
+
+
+def test_the_owner_is_told_of_each_trouble_once() -> None:
+    fake, _ = refused(*TWO_QUOTAS, owner_reference=OWNER)
+    assert [event["message"] for event in fake.told] == [TWO_QUOTAS[0][2], TWO_QUOTAS[2][2]]
+    event = fake.told[0]
+    assert event["involvedObject"] == {**OWNER, "namespace": "team"}
+    assert event["metadata"]["namespace"] == "team"
+    assert (event["type"], event["reason"]) == ("Warning", "FailedCreate")
+    assert event["source"] == {"component": "airflow-container-job"}
+
+
+def test_a_failing_webhook_is_told_as_far_as_an_event_can() -> None:
+    fake, _ = refused(WEBHOOK, WEBHOOK, owner_reference=OWNER)
+    (event,) = fake.told
+    assert WEBHOOK[2].startswith(event["message"])
+    assert 1000 < len(event["message"].encode()) <= 1024
+
+
+@pytest.mark.parametrize(
+    "refusal", [(503, "ServiceUnavailable", "starting"), (429, "TooManyRequests", "later"), (401, "Unauthorized", "")]
+)
+def test_of_the_api_servers_own_troubles_the_owner_is_not_told(refusal: tuple[int, str, str]) -> None:
+    fake, _ = refused(refusal, owner_reference=OWNER)
+    assert not fake.told
+
+
+def test_without_an_owner_nobody_is_told() -> None:
+    fake, _ = refused(TWO_QUOTAS[0])
+    assert fake.count("EVENT") == 0
+
+
+def test_an_event_that_is_refused_does_not_hurt() -> None:
+    fake, act = refused(*TWO_QUOTAS, event_refusals=((403, "Forbidden", "no events for you"),), owner_reference=OWNER)
+    assert len(fake.told) == 1
+    assert "no events for you" in "".join(act.log.lines)
+    assert not act.log.warnings

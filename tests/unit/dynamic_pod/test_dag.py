@@ -52,6 +52,9 @@ REFUSED: dict[str, dict[str, Any] | None] = {
     "image_pull_policy": {"docker_image_name": "x", "image_pull_policy": "Sometimes"},
     "retries": {"docker_image_name": "x", "retries": -1},
     "owner_reference": {"docker_image_name": "x", "owner_reference": {"kind": "A"}},
+    "backoff": {"docker_image_name": "x", "backoff": {"initialSeconds": -1}},
+    "pod_failure_policy": {"docker_image_name": "x", "pod_failure_policy": {}},
+    "on_finish_action": {"docker_image_name": "x", "on_finish_action": "burn"},
 }
 
 
@@ -69,6 +72,17 @@ def test_refused_at_the_trigger(case: str) -> None:
 def test_no_param_lacks_a_default() -> None:
     """Of one, Airflow 3.3's triggerer dies with all its tasks, when it makes the context of a task it starts."""
     assert all(DAG.params.get_param(key).value is not NOTSET for key in contract.SCHEMAS)
+
+
+def test_the_form_shows_every_key_in_its_place() -> None:
+    shown = {key: title for keys in container_job.FORM.values() for key, title in keys.items()}
+    assert set(shown) == set(contract.SCHEMAS)
+    assert sum(map(len, container_job.FORM.values())) == len(shown), "each key once"
+    for key, title in shown.items():
+        param = DAG.params.get_param(key)
+        assert param.schema["title"] == title
+        assert str(param.description).endswith(f"In a conf: {key}.")
+    assert next(iter(DAG.params)) == "docker_image_name"
 
 
 def test_it_is_ready_for_a_flood_at_once() -> None:

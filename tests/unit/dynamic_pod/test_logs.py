@@ -62,3 +62,18 @@ def test_a_log_that_cannot_be_read_does_not_keep_the_task() -> None:
         assert "not available" in act.log.warnings[0]
 
     play(scene)
+
+
+def test_the_kubelets_own_words_are_no_line() -> None:
+    """They come in place of the log when the container is gone already."""
+
+    async def scene(fake: FakeCluster, act: Act) -> None:
+        name = await fake.pod()
+        fake.logs[name] = [stamped(0, 1, "a"), "unable to retrieve container logs for containerd://f00"]
+        fake.start(name)
+        await until(lambda: "a" in act.log.lines)
+        fake.end(name)
+        assert (await act.end()).succeeded
+        assert act.log.lines[1:] == ["a"]
+
+    play(scene)

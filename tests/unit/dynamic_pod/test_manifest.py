@@ -57,7 +57,7 @@ CASES: dict[str, tuple[Any, str, Any]] = {
     "annotations": ({"note": NASTY}, "metadata.annotations.note", NASTY),
     "owner_reference": (OWNER, "metadata.ownerReferences", [OWNER]),
 }
-NOT_IN_THE_POD = {"retries", "active_deadline_seconds"}
+NOT_IN_THE_POD = {"retries", "backoff", "pod_failure_policy", "active_deadline_seconds", "on_finish_action"}
 """Keys the runner acts on."""
 
 
@@ -147,6 +147,23 @@ def test_a_pod_records_the_attempts_before_it() -> None:
     assert pod["metadata"]["labels"]["acj.dev/attempt"] == "2"
 
 
+def test_of_many_attempts_a_pod_records_the_last_messages_and_all_the_rest() -> None:
+    """All annotations of an object together hold 256 KiB."""
+    earlier = [{"number": n, "cause": "Failure", "message": "\N{SNOWMAN}" * 5000} for n in range(1, 401)]
+    text = build(attempt=401, earlier=earlier)["metadata"]["annotations"]["acj.dev/attempts"]
+    assert len(text) < 128 * 1024
+    recorded = json.loads(text)
+    assert [one["number"] for one in recorded] == list(range(1, 401))
+    assert [one["number"] for one in recorded if "message" in one] == list(range(391, 401))
+
+
+def test_a_pod_that_is_held_back_is_taken_by_no_node() -> None:
+    values = manifest.merge({}, {"docker_image_name": "busybox"})
+    held_back = manifest.build(values, IDENTITY, 2, held_back=True)
+    assert held_back["spec"].pop("schedulingGates") == [{"name": "acj.dev/pause"}]
+    assert held_back == manifest.build(values, IDENTITY, 2)
+
+
 @pytest.mark.parametrize("name", ["run", "A_b.C d", "-x-", "ü", "{{ 7*7 }}", "x" * 300, "", "0"])
 @pytest.mark.parametrize("attempt", [1, 10, 100_000])
 def test_pod_names_are_valid_and_short(name: str, attempt: int) -> None:
@@ -198,3 +215,4 @@ def test_null_is_as_if_absent_and_strange_keys_are_not_ours() -> None:
         "Keys of conf that mean nothing to this task: argument, params"
     )
     assert manifest.unknown({"name": "n"}) is manifest.unknown(None) is None
+    assert manifest.unknown({"limit": 100}, "own") is None, "it may be a Param of that DAG"

@@ -11,7 +11,7 @@ import pytest
 from airflow.executors.workloads.task import TaskInstanceDTO
 from airflow.jobs.triggerer_job_runner import TriggerRunner
 from airflow.sdk import DAG, BaseOperator
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow.serialization.decoders import smart_decode_trigger_kwargs
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -74,6 +74,56 @@ def test_text_from_conf_is_never_rendered() -> None:
     assert values(dag_with(), conf) == conf
 
 
+def test_what_a_worker_handed_over_is_not_rendered_again() -> None:
+    """Airflow renders by the newest version of the DAG, in which the task may start without a worker."""
+    nasty = {"docker_image_name": "{{ 7*7 }}"}
+    trigger = DynamicPodTrigger(json.dumps(nasty), {"name": "{{ 7*7 }}"}, "{{ 7*7 }}", rendered=True)
+    trigger.template_fields = ("conf", "defaults", "kubernetes_conn_id")
+    trigger.render_template_fields(context={})
+    assert (json.loads(trigger.conf), trigger.defaults, trigger.kubernetes_conn_id) == (
+        nasty,
+        {"name": "{{ 7*7 }}"},
+        "{{ 7*7 }}",
+    )
+
+
+def in_a_worker(task: Any, conf: dict[str, Any], **more: Any) -> DynamicPodTrigger:
+    """Render the task's fields as a worker does, then execute it; the trigger it hands over to."""
+    context: Any = {"dag_run": Run(conf), "ds": "2026-11-22", **more}
+    task.render_template_fields(context)
+    with pytest.raises(TaskDeferred) as deferred:
+        DynamicPodOperator.execute.__wrapped__(task, context)  # type: ignore[attr-defined]
+    # What is stored of the trigger, and what the triggerer makes of it.
+    name, arguments = deferred.value.trigger.serialize()
+    assert name == "dynamic_pod.trigger.DynamicPodTrigger"
+    assert arguments["rendered"] is True
+    decode: Any = smart_decode_trigger_kwargs
+    return DynamicPodTrigger(**decode(arguments))
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_text_from_conf_is_not_rendered_in_a_worker_either(native: bool) -> None:
+    nasty = ["{{ 7*7 }}", "{{ conn.get('x').password }}", "{% raw %}", "ü🎈", "</script>", "x.sh"]
+    conf = {"docker_image_name": "{{ 7*7 }}", "arguments": nasty, "env_vars": {"A": "{{ ds }}"}}
+    with DAG("own", schedule=None, start_date=NOW, render_template_as_native_obj=native):
+        task = DynamicPodOperator(task_id="run", docker_image_name="img:{{ ds }}", name="{{ ds }}")
+    trigger = in_a_worker(task, conf)
+    assert json.loads(trigger.conf) == conf
+    assert trigger.defaults["name"] == "2026-11-22"
+
+
+def test_a_mapped_tasks_values_are_rendered_as_the_author_wrote_them_and_conf_is_not() -> None:
+    with DAG("own", schedule=None, start_date=NOW):
+        mapped: Any = DynamicPodOperator.partial(task_id="run", docker_image_name="img:{{ ds }}").expand(
+            arguments=[["{{ ds }}"], ["2"]]
+        )
+    for index, argument in enumerate(["2026-11-22", "2"]):
+        made = mapped.unmap({"arguments": [["{{ ds }}"], ["2"]][index]})
+        trigger = in_a_worker(made, {"name": "{{ 7*7 }}"})
+        assert trigger.defaults["arguments"] == [argument]
+        assert manifest.merge(trigger.defaults, json.loads(trigger.conf))["name"] == "{{ 7*7 }}"
+
+
 def test_text_in_the_dag_is_rendered_piece_by_piece() -> None:
     made = values(
         dag_with(docker_image_name="img:{{ ds_nodash }}", arguments=["{{ run_id }}", "{{ dag_run.conf['n'] }}"]),
@@ -131,6 +181,25 @@ def test_a_worker_hands_over_to_the_triggerer() -> None:
     assert isinstance(trigger, DynamicPodTrigger)
     assert json.loads(trigger.conf) == {"name": "{{ 7*7 }}"}
     assert trigger.defaults == {"docker_image_name": "a"}
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_the_trigger_knows_whether_airflow_would_try_again(retries: int) -> None:
+    assert started(dag_with(docker_image_name="a", retries=retries), {}).retried is bool(retries)
+
+
+def test_a_worker_ends_for_good_what_failed_for_good() -> None:
+    pushed: dict[str, Any] = {}
+
+    class TaskInstance:
+        def xcom_push(self, key: str, value: Any) -> None:
+            pushed[key] = value
+
+    event = {"message": "Error (exit code 42)", "xcoms": {"outcome": {"attempts": []}}}
+    operator = DynamicPodOperator(task_id="run", docker_image_name="a")
+    with pytest.raises(AirflowFailException, match="exit code 42"):
+        operator.execute_complete({"ti": TaskInstance()}, event)  # type: ignore[typeddict-item]
+    assert pushed == event["xcoms"]
 
 
 @pytest.mark.parametrize(("setting", "expected"), [(None, True), ("False", False)])

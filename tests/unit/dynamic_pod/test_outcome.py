@@ -47,13 +47,38 @@ def test_json_is_a_result_that_the_triggerer_can_carry(text: str) -> None:
         '"\\ud800"',
         '{"\\udfff": 1}',
         '["\\u0000"]',
+        '{"__classname__": "airflow.sdk.Asset"}',
+        '[{"__type": "datetime", "__var": 0}]',
         "[" * 60 + "]" * 60,
         "[" * 2000 + "]" * 2000,
     ],
 )
 def test_what_airflow_could_not_store_is_no_result(text: str) -> None:
     """Any of these in an XCom would stop the triggerer with all its tasks, or fail in PostgreSQL."""
-    assert not outcome.result(ended(text)).found
+    assert outcome.result(ended(text)) == (False, None, "ResultNotJSON" if text else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "exit_code", "problem"),
+    [
+        ("x" * 4095, 0, "ResultNotJSON"),
+        ("x" * 4096, 0, "ResultTooLarge"),
+        ("1" * 4096, 0, "ResultTooLarge"),  # the end of a longer text may look like JSON
+        ("\ufffd" * 1366, 0, "ResultTooLarge"),  # cut within a character: more bytes than were handed over
+        (" \n", 0, None),
+        ("x" * 2048, 1, None),  # a failed container's log
+        ("é" * 1024, 1, None),
+        ("x" * 2049, 1, "ResultNotJSON"),  # no log: the kubelet hands over no more of one
+        ("x" * 4096, 1, "ResultTooLarge"),
+    ],
+)
+def test_why_there_is_no_result(text: str, exit_code: int, problem: str | None) -> None:
+    assert outcome.result(ended(text, exit_code)) == (False, None, problem)
+
+
+def test_a_result_of_4096_bytes_is_one() -> None:
+    text = '"' + "x" * 4094 + '"'
+    assert outcome.result(ended(text)).value == "x" * 4094
 
 
 @pytest.mark.parametrize(
@@ -71,6 +96,74 @@ def test_a_container_that_a_deletion_stopped_is_told_from_one_that_ended_before(
 ) -> None:
     pod = ended(exit_code=exit_code, deletionTimestamp=deletion, deletionGracePeriodSeconds=grace)
     assert outcome.attempt(pod)["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("by", "said", "reason"),
+    [
+        ("PreemptionByScheduler", "", "Preempted"),
+        ("EvictionByEvictionAPI", "", "Evicted"),
+        ("DeletionByTaintManager", "", "NodeLost"),
+        ("DeletionByPodGC", "", "NodeLost"),
+        ("TerminationByKubelet", "Evicted", "Evicted"),
+        ("TerminationByKubelet", "Preempting", "Preempted"),
+        ("TerminationByKubelet", "Terminated", "NodeLost"),
+        ("SomebodysOwn", "", "PodDeleted"),
+    ],
+)
+def test_a_disruption_is_named_by_who_did_it(by: str, said: str, reason: str) -> None:
+    pod = ended("last words", exit_code=137)
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": by, "message": "because"}
+    pod["status"] |= {"conditions": [condition], **({"reason": said} if said else {})}
+    attempt = outcome.attempt(pod)
+    assert (attempt["reason"], attempt["message"], attempt["exitCode"]) == (reason, "because", 137)
+    assert outcome.disrupted(pod)
+
+
+def test_a_disruption_of_what_had_ended_before_is_none() -> None:
+    """A drained node loses its finished pods as well."""
+    pod = ended(exit_code=3)
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    pod["status"]["conditions"] = [condition | {"lastTransitionTime": "2026-11-22T10:00:31Z"}]
+    assert outcome.attempt(pod)["reason"] == "Error"
+    assert not outcome.disrupted(pod)
+    pod["status"]["conditions"] = [condition | {"lastTransitionTime": "2026-11-22T10:00:30Z"}]
+    assert outcome.attempt(pod)["reason"] == "Evicted"
+
+
+def test_a_pod_under_eviction_has_no_reason_until_it_ends() -> None:
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}
+    pod = {"metadata": {"name": "p"}, "status": {"phase": "Running", "conditions": [condition]}}
+    assert "reason" not in outcome.attempt(pod)
+    assert outcome.attempt(pod, deleted=True)["reason"] == "NodeLost"
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"),
+    [
+        ({"reason": "OutOfcpu", "message": "Pod was rejected: Node didn't have enough resource: cpu"}, True),
+        ({"reason": "NodeAffinity", "containerStatuses": [{"name": "base", "state": {"waiting": {}}}]}, True),
+        ({"reason": "Evicted", "containerStatuses": [{"name": "base", "state": {"terminated": {}}}]}, False),
+        ({"reason": "Evicted", "initContainerStatuses": [{"name": "i", "state": {"terminated": {}}}]}, False),
+        ({"reason": "DeadlineExceeded"}, False),
+        ({}, False),
+    ],
+)
+def test_a_pod_that_no_node_took_is_disrupted(status: dict[str, Any], refused: bool) -> None:
+    pod = {"metadata": {"name": "p"}, "status": {"phase": "Failed", **status}}
+    assert outcome.disrupted(pod) is refused
+    assert outcome.attempt(pod)["reason"] == status.get("reason", "Error")
+
+
+@pytest.mark.parametrize(("gates", "ours"), [(None, False), (["acj.dev/pause"], True), (["somebody/else"], False)])
+def test_a_pause_of_ours_is_no_waiting_reason(gates: list[str] | None, ours: bool) -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "m"}
+    pod = {
+        "metadata": {},
+        "spec": {"schedulingGates": [{"name": gate} for gate in gates or ()]},
+        "status": {"conditions": [condition]},
+    }
+    assert outcome.waiting(pod) == (None if ours else ("SchedulingGated", "m"))
 
 
 def test_nul_is_taken_out_of_messages() -> None:

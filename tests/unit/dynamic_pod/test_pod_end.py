@@ -43,15 +43,15 @@ def test_a_container_that_ends_well_gives_its_result_and_its_log() -> None:
     play(scene)
 
 
-def test_a_short_job_costs_four_requests() -> None:
-    """The watch is not counted among them where other jobs have one already."""
+def test_a_short_job_costs_five_requests() -> None:
+    """The watch is not counted among them where other jobs have one already. The list tells of earlier attempts."""
 
     async def scene(fake: FakeCluster, act: Act) -> None:
         name = await fake.pod()
         fake.end(name)
         await act.end()
         await act.runner.clean_up()
-        assert [request.split()[0] for request in fake.requests] == ["POST", "WATCH", "LOG", "DELETE"]
+        assert [request.split()[0] for request in fake.requests] == ["GET", "POST", "WATCH", "LOG", "DELETE"]
 
     play(scene)
 
@@ -114,16 +114,21 @@ def test_an_oom_kill_is_named() -> None:
     play(scene)
 
 
-def test_a_pod_deleted_by_hand_ends_the_attempt() -> None:
+def test_a_pod_deleted_by_hand_is_followed_by_another() -> None:
     async def scene(fake: FakeCluster, act: Act) -> None:
         name = await fake.pod()
         fake.start(name)
         await fake.watched()
         fake.vanish(name)
+        fake.end(await fake.pod(2))
         end = await act.end()
-        assert end.attempts == [
-            {"number": 1, "podName": name, "reason": "PodDeleted", "startedAt": "2026-11-22T10:00:00Z"}
-        ]
+        assert end.attempts[0] == {
+            "number": 1,
+            "podName": name,
+            "reason": "PodDeleted",
+            "cause": "Disruption",
+            "startedAt": "2026-11-22T10:00:00Z",
+        }
 
     play(scene)
 
@@ -138,7 +143,7 @@ def test_a_failed_init_container_shows_its_log() -> None:
         end = await act.end()
         assert end.attempts[0]["exitCode"] == 7
         assert "prepare" in end.attempts[0]["message"]
-        assert act.log.lines[-2:] == ["Log of init container prepare:", "cannot prepare"]
+        assert act.log.lines[1:3] == ["Log of init container prepare:", "cannot prepare"]
         assert "container=prepare" in fake.requests[-1]
 
     play(scene)

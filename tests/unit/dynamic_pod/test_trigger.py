@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -11,12 +12,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import DeleteXCom, GetXCom, SetXCom, XComResult
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent
 
-from dynamic_pod import cluster
+from dynamic_pod import cluster, contract
 from dynamic_pod.trigger import DynamicPodTrigger
 from dynamic_pod.worker import WorkerRun
-from tests.unit.dynamic_pod.fake_cluster import IDENTITY, NAMESPACE, FakeCluster, Recorder, until
+from tests.unit.dynamic_pod.fake_cluster import IDENTITY, NAMESPACE, FakeCluster, Recorder, now, until
 
 REMOVED = "a word from Airflow"
 """Airflow cancels a trigger with some message once its end is recorded, or somebody ended the task."""
@@ -30,9 +33,19 @@ class Triggerer:
         self.killed = False
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, conf: Any, defaults: dict[str, Any] | None = None, timeout_after: datetime | None = None) -> None:
-        trigger = DynamicPodTrigger(json.dumps(conf), defaults or {}, "kubernetes_default")
-        ti: Any = SimpleNamespace(id=uuid.UUID(int=1), dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=1)
+    def start(
+        self,
+        conf: Any,
+        *,
+        timeout_after: datetime | None = None,
+        try_number: int = 1,
+        retried: bool = False,
+        dag_id: str = contract.DAG_ID,
+    ) -> None:
+        trigger = DynamicPodTrigger(json.dumps(conf), {}, "kubernetes_default", retried=retried)
+        ti: Any = SimpleNamespace(
+            id=uuid.UUID(int=1), dag_id=dag_id, run_id="r", task_id="t", map_index=-1, try_number=try_number
+        )
         trigger.task_instance = ti
         trigger.timeout_after = timeout_after  # type: ignore[attr-defined]
         self._task = asyncio.create_task(self._run(trigger))
@@ -189,6 +202,144 @@ def test_a_connection_that_leads_nowhere_fails_the_task_not_the_triggerer(
         assert isinstance(event, TaskFailedEvent)
         assert "keep one" in json.dumps(event.xcoms)
         await triggerer.cancel(REMOVED)
+
+    play(scene)
+
+
+FAIL_JOB = CONF | {
+    "pod_failure_policy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}}]}
+}
+
+
+@pytest.mark.parametrize(
+    ("retried", "exit_code", "in_a_worker"), [(True, 42, True), (True, 1, False), (False, 42, False)]
+)
+def test_failjob_asks_a_worker_to_end_a_task_that_airflow_would_try_again(
+    play: Callable[[Scene], None], retried: bool, exit_code: int, in_a_worker: bool
+) -> None:
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        triggerer.start(FAIL_JOB, retried=retried)
+        name = await fake.pod()
+        fake.end(name, exit_code=exit_code)
+        event = await triggerer.event()
+        assert isinstance(event, TaskFailedEvent) is not in_a_worker
+        xcoms: Any = event.payload["xcoms"] if in_a_worker else event.xcoms
+        assert xcoms["outcome"]["attempts"][0]["exitCode"] == exit_code
+        assert name in fake.pods
+        await triggerer.cancel(REMOVED)
+        assert not fake.pods
+
+    play(scene)
+
+
+class Supervisor:
+    """Airflow's answers to a triggerer about XComs."""
+
+    def __init__(self, *, away: bool = False) -> None:
+        self.deleted: list[tuple[Any, ...]] = []
+        self.pushed: dict[str, Any] = {}
+        self.threads: set[int] = set()
+        self._away = away
+
+    def send(self, message: Any) -> Any:
+        if isinstance(message, SetXCom):
+            self.pushed[message.key] = message.value
+        if not isinstance(message, GetXCom | DeleteXCom):
+            return None
+        self.threads.add(threading.get_ident())
+        if self._away:
+            raise RuntimeError("no answer")
+        if isinstance(message, GetXCom):
+            return XComResult(key=message.key, value=None)
+        self.deleted.append((message.dag_id, message.run_id, message.task_id, message.map_index, message.key))
+        return None
+
+    async def asend(self, message: Any) -> Any:
+        return self.send(message)
+
+
+def with_supervisor(monkeypatch: pytest.MonkeyPatch, *, away: bool = False) -> Supervisor:
+    supervisor = Supervisor(away=away)
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+    return supervisor
+
+
+def test_a_further_try_deletes_what_the_one_before_left(
+    play: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without blocking the event loop, in which all other tasks run too."""
+    supervisor = with_supervisor(monkeypatch)
+
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        triggerer.start(CONF, try_number=2)
+        fake.end(await fake.pod())
+        await triggerer.event()
+        await triggerer.cancel(REMOVED)
+        assert threading.get_ident() not in supervisor.threads
+
+    play(scene)
+    keys = ("return_value", "outcome", "pod_name", "pod_namespace")
+    assert sorted(supervisor.deleted) == sorted((contract.DAG_ID, "r", "t", -1, key) for key in keys)
+
+
+@pytest.mark.parametrize(("exit_code", "result"), [(0, {"a": [1]}), (1, None), (1, "no")])
+def test_what_other_tasks_read_is_pushed_as_a_worker_does(
+    play: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch, exit_code: int, result: Any
+) -> None:
+    """Airflow 3.3 encodes the XComs of an event twice: a task that reads them would get text."""
+    supervisor = with_supervisor(monkeypatch)
+
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        triggerer.start(CONF, dag_id="own")
+        name = await fake.pod()
+        fake.end(name, exit_code=exit_code, message="" if result is None else json.dumps(result))
+        event = await triggerer.event()
+        assert set(event.xcoms) == {"outcome"}
+        await triggerer.cancel(REMOVED)
+        expected = {"pod_name": name, "pod_namespace": NAMESPACE}
+        assert supervisor.pushed == expected | ({} if result is None else {"return_value": result})
+
+    play(scene)
+
+
+def test_a_first_try_deletes_nothing(play: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    supervisor = with_supervisor(monkeypatch)
+
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        triggerer.start(CONF)
+        fake.end(await fake.pod())
+        await triggerer.event()
+        await triggerer.cancel(REMOVED)
+
+    play(scene)
+    assert not supervisor.threads
+
+
+def test_what_cannot_be_deleted_does_not_keep_the_pod_from_running(
+    play: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_supervisor(monkeypatch, away=True)
+
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        triggerer.start(CONF, try_number=3)
+        fake.end(await fake.pod())
+        assert isinstance(await triggerer.event(), TaskSuccessEvent)
+        await triggerer.cancel(REMOVED)
+
+    play(scene)
+
+
+def test_a_stop_during_the_pause_between_attempts_is_clean(play: Callable[[Scene], None]) -> None:
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        triggerer.start(CONF | {"retries": 1, "backoff": {"initialSeconds": 300}})
+        fake.end_at = now()
+        fake.end(await fake.pod(), exit_code=1)
+        await until(lambda: fake.count("LOG"))
+        await asyncio.sleep(0.1)
+        await triggerer.cancel(REMOVED)
+        assert triggerer.killed
+        await until(lambda: not fake.pods)
+        assert not triggerer.events
 
     play(scene)
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow_container_job.decision import Decision
 from airflow_container_job.facts import DagRun, Facts
-from airflow_container_job.job import ANNOTATION_DECISION, FINALIZER, Decision, Job, parse
+from airflow_container_job.job import ANNOTATION_DECISION, FINALIZER, Job, parse
 
 UID = "6f1c3b52-0c3b-4c6f-9d1c-2f6f2b1f0a11"
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
-SPEC = {"image": "busybox:1.35", "command": ["true"]}
+DECIDED = datetime(2026, 11, 22, 11, 58, 0, tzinfo=UTC)
+SPEC: dict[str, Any] = {"image": "busybox:1.35", "command": ["true"]}
 
 
 def run_id(generation: int = 1) -> str:
@@ -27,11 +29,13 @@ def job(
     generation: int = 1,
     held: bool = True,
     deleted: str | None = None,
+    about: dict[str, Any] | None = None,
 ) -> Job:
     spec = SPEC if spec is None else spec
     annotations = {}
     if decided is not None:
-        decision = Decision.of(UID, decided, spec if decided_spec is None else decided_spec)
+        of = spec if decided_spec is None else decided_spec
+        decision = Decision.of(UID, decided, of, of.get("dagId", "container_job"), DECIDED)
         annotations[ANNOTATION_DECISION] = decision.dump()
     meta = {
         "namespace": "team-a",
@@ -42,6 +46,7 @@ def job(
         "finalizers": [FINALIZER] if held else [],
         "annotations": annotations,
         "deletionTimestamp": deleted,
+        **(about or {}),
     }
     return parse({"metadata": meta, "spec": spec, "status": status or {}})
 
@@ -60,6 +65,8 @@ def facts(state: str | None = None, *pods: dict[str, Any], gone: bool = False) -
 def pod(
     phase: str = "Running",
     *,
+    name: str | None = None,
+    deletion: str | None = None,
     state: dict[str, Any] | None = None,
     attempt: int = 1,
     generation: int = 1,
@@ -67,7 +74,7 @@ def pod(
     reason: str | None = None,
     earlier: str = "[]",
 ) -> dict[str, Any]:
-    name = f"hello-abc-{attempt}"
+    name = name or f"hello-abc-{attempt}"
     status: dict[str, Any] = {"phase": phase, "conditions": conditions or []}
     if state is not None:
         status["containerStatuses"] = [{"name": "base", "state": state}]
@@ -76,12 +83,13 @@ def pod(
     return {
         "metadata": {
             "name": name,
-            "uid": f"pod-{attempt}",
+            "uid": f"uid-of-{name}",
             "namespace": "team-a",
             "creationTimestamp": f"2026-11-22T11:58:0{attempt}Z",
             "labels": {"acj.dev/job-uid": UID, "acj.dev/attempt": str(attempt)},
             "annotations": {"acj.dev/dag-run-id": run_id(generation), "acj.dev/attempts": earlier},
             "ownerReferences": [{"uid": UID}],
+            **({"deletionTimestamp": deletion} if deletion else {}),
         },
         "status": status,
     }

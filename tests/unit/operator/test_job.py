@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from airflow_container_job import conf
+from airflow_container_job.decision import NOT_EXECUTION, Decision, digest
 from airflow_container_job.errors import InvalidJob
-from airflow_container_job.job import Decision, digest, parse
+from airflow_container_job.job import parse
 from dynamic_pod import contract
 from tests.unit.operator.builders import NOW, SPEC, UID, job
 
 
+def decide(generation: int = 7, spec: dict[str, Any] | None = None) -> Decision:
+    return Decision.of(UID, generation, SPEC if spec is None else spec, "container_job", NOW)
+
+
 def test_the_run_id_is_a_function_of_uid_and_generation_only() -> None:
-    assert Decision.of(UID, 3, SPEC).dag_run_id == Decision.of(UID, 3, {"image": "other"}).dag_run_id == f"acj-{UID}-3"
+    other = Decision.of(UID, 3, {"image": "other"}, "own", NOW + timedelta(hours=1))
+    assert decide(3).dag_run_id == other.dag_run_id == f"acj-{UID}-3"
 
 
 def test_the_run_id_fits_a_label() -> None:
-    assert len(Decision.of(UID, 10**9, SPEC).dag_run_id) <= 63
+    assert len(decide(10**9).dag_run_id) <= 63
 
 
 def test_a_decision_survives_its_annotation() -> None:
-    decision = Decision.of(UID, 7, SPEC)
-    assert Decision.load(UID, decision.dump(), "") == decision
+    decision = decide(spec=SPEC | {"rerun": "again"})
+    assert Decision.load(UID, decision.dump(), {}) == decision
 
 
-@pytest.mark.parametrize("annotation", ["", "7", "x/abc", "7/", "/abc", "²/abc"])
+@pytest.mark.parametrize("annotation", ["", "7", "x/abc", "{}", "[]", '{"generation": 7}', '{"generation": []}'])
 def test_a_decision_that_somebody_removed_or_overwrote_is_known_from_the_status(annotation: str) -> None:
-    decision = Decision.load(UID, annotation, f"acj-{UID}-7")
+    decision = Decision.load(UID, annotation, {"dagRunId": f"acj-{UID}-7", "dagId": "own"})
     assert decision is not None
-    assert (decision.dag_run_id, decision.generation) == (f"acj-{UID}-7", 7)
-    assert Decision.load(UID, annotation, "") is None
-    assert Decision.load(UID, annotation, "acj-another-7") is None
+    assert (decision.dag_run_id, decision.generation, decision.dag_id) == (f"acj-{UID}-7", 7, "own")
+    assert Decision.load(UID, annotation, {}) is None
+    assert Decision.load(UID, annotation, {"dagRunId": "acj-another-7"}) is None
+    assert Decision.load(UID, annotation, {"dagRunId": f"acj-{UID}-²"}) is None
 
 
 @pytest.mark.parametrize("body", [{}, {"metadata": None}, {"metadata": {"name": "x"}}, {"metadata": []}])
@@ -41,9 +49,14 @@ def test_what_is_no_resource_is_refused(body: dict[str, Any]) -> None:
         parse(body)
 
 
-def test_the_digest_ignores_order_and_what_is_not_executed() -> None:
-    assert digest({"image": "a", "args": ["1"]}) == digest({"args": ["1"], "image": "a", "suspend": True})
+def test_the_digest_ignores_order() -> None:
+    assert digest({"image": "a", "args": ["1"]}) == digest({"args": ["1"], "image": "a"})
     assert digest({"image": "a"}) != digest({"image": "b"})
+
+
+@pytest.mark.parametrize("field", sorted(NOT_EXECUTION))
+def test_fields_that_change_nothing_of_what_is_executed_run_nothing(field: str) -> None:
+    assert digest({"image": "a", field: 1}) == digest({"image": "a"})
 
 
 def test_a_touched_spec_is_not_a_changed_one() -> None:
@@ -52,9 +65,56 @@ def test_a_touched_spec_is_not_a_changed_one() -> None:
     assert job(generation=2, decided_spec={"image": "other"}).changed
 
 
+def test_only_a_new_text_in_rerun_asks_for_another_run() -> None:
+    one, two = SPEC | {"rerun": "1"}, SPEC | {"rerun": "2"}
+    assert not job(generation=2, spec=one, decided_spec=one).rerun
+    assert job(generation=2, spec=two, decided_spec=one).rerun
+    assert job(generation=2, spec=one, decided_spec=SPEC).rerun
+    assert not job(generation=2, spec=SPEC, decided_spec=one).rerun, "taken away"
+    assert not job(generation=1, spec=two, decided_spec=one).rerun, "same generation: nothing was edited"
+
+
+@pytest.mark.parametrize(
+    ("about", "tracked"),
+    [
+        ({}, False),
+        ({"labels": {"app": "x"}, "annotations": {"note": "x"}}, False),
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "shop:acj.dev/AirflowContainerJob:a/b"}}, True),
+        ({"labels": {"app.kubernetes.io/instance": "shop"}}, True),
+        ({"labels": {"argocd.argoproj.io/instance": "shop"}}, True),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}, True),
+        ({"labels": {"helm.toolkit.fluxcd.io/name": "shop"}}, True),
+    ],
+)
+def test_who_would_make_a_deleted_resource_anew(about: dict[str, Any], *, tracked: bool) -> None:
+    assert job(decided=None, about=about).tracked is tracked
+
+
 def test_every_key_of_conf_that_a_spec_can_set_is_in_the_contract() -> None:
-    made = conf.build(job(spec=dict.fromkeys(conf.SPEC_KEYS, 1) | {"podMetadata": {"labels": {}, "annotations": {}}}))
+    spec: dict[str, Any] = dict.fromkeys(conf.SPEC_KEYS, 1) | {"podMetadata": {"labels": {}, "annotations": {}}}
+    made = conf.build(job(spec=spec | {"podRetention": "Keep"}))
     assert made.keys() == contract.SCHEMAS.keys()
+
+
+@pytest.mark.parametrize(
+    ("retention", "word"), [("Delete", "delete_pod"), ("KeepFailed", "delete_succeeded_pod"), ("Keep", "keep_pod")]
+)
+def test_the_retention_is_said_in_kubernetes_pod_operators_words(retention: str, word: str) -> None:
+    made = conf.build(job(spec=SPEC | {"podRetention": retention}))
+    assert made["on_finish_action"] == word
+    assert word in contract.SCHEMAS["on_finish_action"]["enum"]
+
+
+def test_params_of_a_dag_of_ones_own_are_keys_of_conf() -> None:
+    made = conf.build(job(spec={"dagId": "own", "params": {"day": "2026-11-22", "deep": {"a": [1]}}}))
+    assert (made["day"], made["deep"]) == ("2026-11-22", {"a": [1]})
+    assert "docker_image_name" not in made
+
+
+@pytest.mark.parametrize(("key", "hint"), [("commands", "use spec.command"), ("owner_reference", "owner_reference")])
+def test_params_cannot_say_what_a_field_says(key: str, hint: str) -> None:
+    with pytest.raises(InvalidJob, match=hint):
+        conf.build(job(spec={"dagId": "own", "params": {key: "x"}}))
 
 
 def test_values_travel_unchanged() -> None:

@@ -58,6 +58,16 @@ def test_of_several_later_looks_the_earliest_counts() -> None:
     asyncio.run(scenario())
 
 
+def test_the_lowest_rank_comes_first_and_then_the_oldest() -> None:
+    async def scenario() -> list[str]:
+        queue = WorkQueue()
+        for key, rank in (("low", 5), ("first", 0), ("second", 0), ("high", -5)):
+            queue.add(key, rank)
+        return [await asyncio.wait_for(queue.get(), 1) for _ in range(4)]
+
+    assert asyncio.run(scenario()) == ["high", "first", "second", "low"]
+
+
 class Clock:
     now = 0.0
 

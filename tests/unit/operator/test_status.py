@@ -8,15 +8,32 @@ from typing import Any
 
 import pytest
 
-from airflow_container_job.facts import Facts, Outcome, Trouble
+from airflow_container_job.facts import DagRun, Facts, Outcome, Trouble
 from airflow_container_job.job import Job
-from airflow_container_job.status import MESSAGE_LIMIT, Links, derive, invalid, seen_to_the_end
+from airflow_container_job.pods import explains_the_end
+from airflow_container_job.reasons import REASONS
+from airflow_container_job.status import MESSAGE_LIMIT, Links, derive, expired, invalid
 from tests.unit.operator.builders import NOW, SPEC, ended, facts, job, pod, recorded, run_id, running
 
 LINKS = Links("container_job", "https://airflow.example")
 UNSCHEDULABLE = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}]
 WAITING = {"waiting": {"reason": "ErrImagePull", "message": "no such host"}}
 PREEMPTED = pod("Failed", reason="Preempted")
+SHUT_DOWN = SPEC | {"shutdown": "Stop"}
+TOO_LATE = SPEC | {"startDeadlineSeconds": 60}  # decided two minutes before NOW
+OWN = SPEC | {"dagId": "own"}
+
+
+def refused(state: str, reason: str, message: str, *pods: dict[str, Any]) -> Facts:
+    return dataclasses.replace(facts(state, *pods), refused=Trouble(reason, message, NOW))
+
+
+def blocked(reason: str) -> Facts:
+    return dataclasses.replace(facts("queued"), blocked=Trouble(reason, "why"))
+
+
+def left_by_task(state: str, attempt: dict[str, Any], **left: Any) -> Facts:
+    return dataclasses.replace(facts(state), outcome=Outcome([attempt], **left))
 
 
 def troubled(reason: str, message: str) -> Facts:
@@ -39,7 +56,7 @@ CASES: dict[str, tuple[Job, Facts, dict[str, Any]]] = {
     "no node": (
         job(),
         facts("running", pod("Pending", conditions=UNSCHEDULABLE)),
-        {"phase": "Queued", "reason": "Unschedulable", "message": "0/1 nodes"},
+        {"phase": "Queued", "reason": "Unschedulable", "message": "0/1 nodes", "podName": "hello-abc-1"},
     ),
     "no image": (
         job(),
@@ -55,6 +72,11 @@ CASES: dict[str, tuple[Job, Facts, dict[str, Any]]] = {
         job(status=recorded("Running", "Running")),
         facts("running", ended(0)),
         {"phase": "Running", "exitCode": 0},
+    ),
+    "main container over, a sidecar not yet": (
+        job(status=recorded("Running", "Running")),
+        facts("running", pod("Running", state=ended(3)["status"]["containerStatuses"][0]["state"])),
+        {"phase": "Running", "reason": "Running", "exitCode": None},
     ),
     "succeeded with a result": (
         job(),
@@ -75,8 +97,129 @@ CASES: dict[str, tuple[Job, Facts, dict[str, Any]]] = {
     ),
     "out of memory": (job(), facts("failed", ended(137, reason="OOMKilled")), {"reason": "OOMKilled"}),
     "taken from its node": (job(), facts("failed", PREEMPTED), {"phase": "Failed", "reason": "Preempted"}),
-    "ended by hand": (job(), facts("failed", running(), gone=True), {"phase": "Failed", "reason": "PodDeleted"}),
-    "ended by hand before there was a pod": (job(), facts("failed"), {"phase": "Failed", "reason": "Stopped"}),
+    "marked failed while the container ran": (
+        job(),
+        facts("failed", running(), gone=True),
+        {"phase": "Failed", "reason": "MarkedFailed"},
+    ),
+    "marked failed before there was a pod": (job(), facts("failed"), {"phase": "Failed", "reason": "MarkedFailed"}),
+    "marked a success while the container ran": (
+        job(),
+        facts("success", running(), gone=True),
+        {"phase": "Succeeded", "reason": "MarkedSuccess"},
+    ),
+    "pods deleted by hand, again and again": (
+        job(),
+        left_by_task("failed", {"number": 11, "podName": "p", "reason": "PodDeleted", "cause": "Disruption"}),
+        {"phase": "Failed", "reason": "PodDeleted"},
+    ),
+    "a task that no pod could be made for": (
+        job(),
+        left_by_task("failed", {"number": 1, "reason": "InvalidSpec", "message": "no such field"}),
+        {"phase": "Failed", "reason": "InvalidSpec", "message": "no such field"},
+    ),
+    "a quota in the way": (
+        job(),
+        refused("running", "QuotaExceeded", "exceeded quota"),
+        {"phase": "Queued", "reason": "QuotaExceeded", "message": "exceeded quota"},
+    ),
+    "a quota in the way of the next attempt": (
+        job(spec=SPEC | {"backoffLimit": 1}),
+        refused("running", "QuotaExceeded", "exceeded quota", ended(1)),
+        {"phase": "Queued", "reason": "QuotaExceeded"},
+    ),
+    "a quota that was in the way before": (
+        job(),
+        dataclasses.replace(facts("running", running()), refused=Trouble("QuotaExceeded", "exceeded quota", NOW)),
+        {"phase": "Running", "reason": "Running"},
+    ),
+    "a refusal of an earlier run": (
+        job(),
+        dataclasses.replace(facts("queued"), refused=Trouble("QuotaExceeded", "old", NOW - timedelta(hours=1))),
+        {"phase": "Queued", "reason": "Starting"},
+    ),
+    "the DAG is paused": (job(), blocked("DagPaused"), {"phase": "Queued", "reason": "DagPaused", "message": "why"}),
+    "the pod is being deleted": (
+        job(),
+        facts(
+            "running", pod(deletion="2026-11-22T12:00:30Z", state={"running": {"startedAt": "2026-11-22T11:59:00Z"}})
+        ),
+        {"phase": "Running", "reason": "Terminating"},
+    ),
+    "shut down at birth": (job(spec=SHUT_DOWN), facts("lost"), {"phase": "Failed", "reason": "Stopped"}),
+    "being shut down": (
+        job(status=recorded("Running", "Running"), spec=SHUT_DOWN),
+        facts("running", running()),
+        {"phase": "Running", "reason": "Stopping"},
+    ),
+    "shut down": (
+        job(status=recorded("Running", "Stopping"), spec=SHUT_DOWN),
+        facts("failed", running(), gone=True),
+        {"phase": "Failed", "reason": "Stopped"},
+    ),
+    "shut down too late": (
+        job(status=recorded("Running", "Stopping"), spec=SHUT_DOWN),
+        facts("success", ended(0)),
+        {"phase": "Succeeded", "reason": "Completed"},
+    ),
+    "not started in time": (
+        job(status=recorded("Queued", "Unschedulable") | {"message": "0/2 nodes"}, spec=TOO_LATE),
+        facts("running", pod("Pending")),
+        {
+            "phase": "Queued",
+            "reason": "StartDeadlineExceeded",
+            "message": "No container ran within 60 s. It waited: Unschedulable: 0/2 nodes",
+        },
+    ),
+    "not started in time, and ended": (
+        job(status=recorded("Queued", "StartDeadlineExceeded") | {"message": "as before"}, spec=TOO_LATE),
+        facts("failed"),
+        {"phase": "Failed", "reason": "StartDeadlineExceeded", "message": "as before"},
+    ),
+    "never asked for in time": (
+        job(status=recorded("Pending", "AirflowUnreachable", state=None), spec=TOO_LATE),
+        troubled("AirflowUnreachable", "refused"),
+        {
+            "phase": "Failed",
+            "reason": "StartDeadlineExceeded",
+            "message": "No container ran within 60 s. It waited: AirflowUnreachable: refused",
+        },
+    ),
+    "being run again": (
+        job(status=recorded("Running", "Running"), generation=2, spec=SPEC | {"rerun": "2"}, decided_spec=SPEC),
+        facts("running", running()),
+        {"phase": "Pending", "reason": "Rerunning"},
+    ),
+    "a DAG of one's own, between its containers": (
+        job(spec=OWN),
+        facts("running"),
+        {"phase": "Running", "reason": "Running", "dagId": "own"},
+    ),
+    "a DAG of one's own, one container over and another not": (
+        job(spec=OWN | {"backoffLimit": 2}),
+        facts("queued", running(), pod("Failed", name="other", attempt=2, state={"terminated": {"exitCode": 1}})),
+        {"phase": "Running", "reason": "Running"},
+    ),
+    "a DAG of one's own whose container waits": (
+        job(spec=OWN),
+        facts("running", pod("Pending", conditions=UNSCHEDULABLE)),
+        {"phase": "Queued", "reason": "Unschedulable", "message": "0/1 nodes"},
+    ),
+    "a DAG of one's own that succeeds though a container failed": (
+        job(spec=OWN),
+        facts("success", ended(1)),
+        {"phase": "Succeeded", "reason": "Completed"},
+    ),
+    "a DAG of one's own that fails though the container did not": (
+        job(spec=OWN),
+        facts("failed", ended(0)),
+        {"phase": "Failed", "reason": "DagRunFailed"},
+    ),
+    "a DAG of one's own that fails by its container": (
+        job(spec=OWN),
+        facts("failed", ended(3)),
+        {"phase": "Failed", "reason": "Error", "exitCode": 3},
+    ),
     "deleted in Airflow": (
         job(status=recorded("Queued", "Starting")),
         facts("lost"),
@@ -85,7 +228,13 @@ CASES: dict[str, tuple[Job, Facts, dict[str, Any]]] = {
     "second attempt on its way": (
         job(),
         facts("running", pod("Pending", attempt=2, earlier='[{"number": 1, "reason": "Error", "exitCode": 1}]')),
-        {"phase": "Queued", "reason": "Retrying", "attempt": 1, "exitCode": 1},
+        {
+            "phase": "Queued",
+            "reason": "Retrying",
+            "message": "Attempt 1 ended (Error, exit code 1); the next one follows.",
+            "attempt": 1,
+            "exitCode": 1,
+        },
     ),
     "suspended at birth": (
         job(decided=None, spec=SPEC | {"suspend": True}),
@@ -133,20 +282,19 @@ def test_the_pod_of_a_cleared_task_counts_not_the_one_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "last", "limit", "seen"),
+    ("state", "last", "seen"),
     [
-        ("success", ended(0), 0, True),
-        ("failed", ended(1), 0, True),
-        ("success", ended(1), 1, False),
-        ("failed", ended(1), 1, False),
-        ("failed", ended(0), 0, False),
-        ("success", running(), 0, False),
+        ("success", ended(0), True),
+        ("success", ended(1), False),
+        ("success", running(), False),
+        ("failed", ended(1), False),
+        ("failed", ended(0), False),
     ],
 )
 def test_a_pod_explains_the_end_only_if_no_later_one_can_have_been(
-    state: str, last: dict[str, Any], limit: int, *, seen: bool
+    state: str, last: dict[str, Any], *, seen: bool
 ) -> None:
-    assert seen_to_the_end(job(spec=SPEC | {"backoffLimit": limit}), facts(state, last)) is seen
+    assert explains_the_end(job(), facts(state, last)) is seen
 
 
 def test_a_next_attempt_that_is_late_is_said() -> None:
@@ -197,3 +345,91 @@ def test_an_unusable_spec_ends_the_job() -> None:
     status = invalid(job(), "arguments: 3 is not of type 'string'", NOW)
     assert (status["phase"], status["reason"]) == ("Failed", "InvalidSpec")
     assert {c["type"]: c["status"] for c in status["conditions"]}["Finished"] == "True"
+
+
+@pytest.mark.parametrize(
+    ("left", "true", "reason"),
+    [
+        ({"result": {"a": 1}}, "True", "Stored"),
+        ({"result_problem": "ResultTooLarge"}, "False", "ResultTooLarge"),
+        ({"result_problem": "ResultNotJSON"}, "False", "ResultNotJSON"),
+    ],
+)
+@pytest.mark.parametrize("state", ["success", "failed"])
+def test_a_condition_tells_what_became_of_the_result(state: str, left: dict[str, Any], true: str, reason: str) -> None:
+    status = derive(job(), left_by_task(state, {"number": 1, "reason": "Completed"}, **left), LINKS, NOW)
+    (stored,) = [c for c in status["conditions"] if c["type"] == "ResultStored"]
+    assert (stored["status"], stored["reason"]) == (true, reason)
+    assert bool(stored["message"]) == (true == "False")
+
+
+def finished() -> Job:
+    status = derive(job(), facts("success", ended(0, '{"a": 1}')), LINKS, NOW)
+    return job(status=status, held=False)
+
+
+def test_what_is_recorded_of_a_finished_run_stands() -> None:
+    for known in (facts(), facts("success"), facts("lost"), facts("success", running())):
+        assert derive(finished(), known, LINKS, NOW + timedelta(hours=1)) == finished().status
+
+
+def test_a_change_that_runs_nothing_is_seen() -> None:
+    touched = dataclasses.replace(finished(), generation=5)
+    assert derive(touched, facts(), LINKS, NOW) == dict(finished().status) | {"observedGeneration": 5}
+
+
+def test_a_finished_run_that_is_marked_otherwise_keeps_its_details() -> None:
+    status = derive(finished(), facts("failed"), LINKS, NOW)
+    assert (status["phase"], status["reason"], status["dagRunState"]) == ("Failed", "MarkedFailed", "failed")
+    assert (status["result"], status["exitCode"]) == ({"a": 1}, 0)
+    assert {c["type"]: c["status"] for c in status["conditions"]}["Succeeded"] == "False"
+    assert [(one["number"], one["phase"]) for one in status["runs"]] == [(1, "Failed")]
+
+
+def test_a_finished_run_that_is_cleared_is_another_run_of_the_same_id() -> None:
+    status = derive(finished(), facts("queued"), LINKS, NOW)
+    assert (status["phase"], status["reason"]) == ("Queued", "Cleared")
+    assert [(one["number"], one["phase"]) for one in status["runs"]] == [(1, "Succeeded"), (2, "Queued")]
+    assert "result" not in status
+    assert "completionTime" not in status
+
+
+def test_a_running_task_that_is_cleared_is_another_run_of_the_same_id() -> None:
+    before = derive(job(), facts("running", running()), LINKS, NOW)
+    new = pod("Pending", name="hello-new-1")
+    new["metadata"]["creationTimestamp"] = "2026-11-22T11:59:59Z"
+    status = derive(job(status=before), facts("running", running(), new), LINKS, NOW)
+    assert (status["phase"], status["reason"]) == ("Queued", "Cleared")
+    assert [(one["number"], one["phase"], one["reason"]) for one in status["runs"]] == [
+        (1, "Failed", "Cleared"),
+        (2, "Queued", "Cleared"),
+    ]
+
+
+def test_the_last_five_runs_are_kept() -> None:
+    status: dict[str, Any] = {}
+    for generation in range(1, 8):
+        known = facts("success", ended(0))
+        resource = job(status=status, generation=generation, decided=generation)
+        known = dataclasses.replace(known, run=DagRun(run_id(generation), "success"))
+        status = derive(resource, known, LINKS, NOW)
+    assert [one["dagRunId"] for one in status["runs"]] == [run_id(generation) for generation in range(3, 8)]
+    assert [one["number"] for one in status["runs"]] == [3, 4, 5, 6, 7]
+
+
+def test_an_expired_job_tells_how_it_ended_and_no_more() -> None:
+    status = expired(finished(), NOW)
+    kept = {"phase", "reason", "observedGeneration", "dagRunId", "completionTime", "exitCode", "runs", "conditions"}
+    assert kept <= status.keys()
+    assert not {"result", "attempts", "podName", "message"} & status.keys()
+    said = {c["type"]: c["status"] for c in status["conditions"]}
+    assert said["Expired"] == said["Finished"] == "True"
+    assert "ResultStored" not in said
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_reason_of_ours_is_in_the_list(case: str) -> None:
+    resource, known, _ = CASES[case]
+    status = derive(resource, known, LINKS, NOW)
+    if resource.deleted_at is None:
+        assert status["reason"] in REASONS[status["phase"]], "and so in the reference"
