@@ -58,7 +58,7 @@ async def admit(
                 raise
             elif _quota(error) and await make_room():
                 continue
-            elif patience.tell_once(_trouble(error), f"The pod cannot be created yet: {error}"):
+            elif patience.tell_once(f"{name} {_trouble(error)}", f"The pod cannot be created yet: {error}"):
                 await _tell_owner(api, manifest, error, log)
         wait = backoff.seconds()
         waited += wait

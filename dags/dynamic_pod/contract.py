@@ -59,6 +59,35 @@ _TEXTS: Final[dict[str, Any]] = {"type": "array", "items": {"type": "string"}}
 _OBJECT: Final[dict[str, Any]] = {"type": "object"}
 _OBJECTS: Final[dict[str, Any]] = {"type": "array", "items": {"type": "object"}}
 _TEXT_MAP: Final[dict[str, Any]] = {"type": "object", "additionalProperties": {"type": "string"}}
+_RULE: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["action"],
+    "properties": {
+        "action": {"enum": ["FailJob", "Ignore", "Count"]},
+        "onExitCodes": {
+            "type": "object",
+            "required": ["operator", "values"],
+            "properties": {
+                "containerName": {"type": ["string", "null"]},
+                "operator": {"enum": ["In", "NotIn"]},
+                "values": {"type": "array", "minItems": 1, "items": {"type": "integer"}},
+            },
+            "additionalProperties": False,
+        },
+        "onPodConditions": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["type"],
+                "properties": {"type": {"type": "string"}, "status": {"type": "string"}},
+                "additionalProperties": False,
+            },
+        },
+    },
+    "oneOf": [{"required": ["onExitCodes"]}, {"required": ["onPodConditions"]}],
+    "additionalProperties": False,
+}
 
 SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
     "docker_image_name": _TEXT | {"description": "The image to run, as a container runtime knows it."},
@@ -108,6 +137,8 @@ SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
     "retries": {
         "type": "integer",
         "minimum": 0,
+        # The record of the attempts travels in an annotation; a resource may say 100 at most.
+        "maximum": 1000,
         "description": "How many more pods are tried after a failed one.",
     },
     "backoff": {
@@ -123,6 +154,8 @@ SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
     "pod_failure_policy": {
         "type": "object",
         "required": ["rules"],
+        "properties": {"rules": {"type": "array", "maxItems": 20, "items": _RULE}},
+        "additionalProperties": False,
         "description": "Kubernetes' PodFailurePolicy of a Job: which ends fail the task at once, or do not count.",
     },
     "active_deadline_seconds": {

@@ -30,7 +30,7 @@ def send(method: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[int, by
         raw = getattr(response, "response", response)
         return raw.status, raw.data
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise AirflowUnreachable(f"Airflow does not answer: {_first_line(error)}") from error
+        raise AirflowUnreachable(f"Airflow does not answer: {_why(error)}") from error
 
 
 def judge(status: int, body: bytes) -> Any:
@@ -55,6 +55,12 @@ def _detail(body: bytes) -> str:
         return body[:500].decode(errors="replace")
     detail = answer.get("detail", answer) if isinstance(answer, dict) else answer
     return (detail if isinstance(detail, str) else json.dumps(detail))[:1000]
+
+
+def _why(error: Exception) -> str:
+    """The cause in a few words: addresses, paths and times in urllib3's own would make each failure another one."""
+    cause = getattr(error, "reason", None) or error
+    return _first_line(cause).rpartition(": ")[2].partition(" (")[0]
 
 
 def _first_line(error: BaseException) -> str:

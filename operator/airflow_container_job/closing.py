@@ -74,6 +74,9 @@ def closing(job: Job, facts: Facts, now: datetime) -> Close | None:
 def start_deadline(job: Job) -> datetime | None:
     """When the container must run at the latest; None where nothing says so."""
     seconds = job.spec.get("startDeadlineSeconds")
+    entries = [one for one in job.recorded.get("runs", ()) if one.get("dagRunId") == job.recorded["dagRunId"]]
+    if len(entries) > 1:  # cleared in Airflow: nobody asked for a start by this time
+        return None
     decided_at = parse_time((job.decision.decided_at if job.decision else "") or None)
     return None if seconds is None or decided_at is None else decided_at + timedelta(seconds=seconds)
 
@@ -102,4 +105,4 @@ def _too_late(job: Job, facts: Facts, now: datetime) -> bool:
     deadline = start_deadline(job)
     if deadline is None or now < deadline or pods.started(job, facts):
         return False
-    return facts.run is None or not facts.run.over
+    return not job.triggered if facts.run is None else not facts.run.over

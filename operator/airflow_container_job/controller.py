@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from airflow_container_job import pods, reasons, status
 from airflow_container_job.airflow_api import AirflowApi
-from airflow_container_job.closing import live
+from airflow_container_job.closing import closing, live
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.decision import parse_time
 from airflow_container_job.errors import AirflowError, ClusterError, Conflict, Gone, InvalidJob
@@ -33,6 +33,9 @@ WORKERS: Final = 16
 
 FIRST: Final = -(2**31) - 1
 """Rank of a look at what goes on already: before every start, whatever its priority."""
+
+STRANGERS: Final = 10_000
+"""Runs that are remembered though their resource is not known: after a start Airflow may be faster than the list."""
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +74,7 @@ class Controller:
         self._deadline = deletion_deadline
         self._known: dict[str, Known] = {}
         self._queue = WorkQueue()
+        self._strangers: dict[str, DagRun] = {}
         self._blocked: Mapping[str, Trouble] = {}
         self._unlisted = watched
         self._pods_known = asyncio.Event()
@@ -88,9 +92,11 @@ class Controller:
         known = self._known.setdefault(job.uid, Known())
         if known.job is not None and int(known.job.resource_version) >= int(job.resource_version):
             return
-        if known.job is None or known.job.decision != job.decision:
+        if known.job is not None and known.job.decision != job.decision:
             known.facts.begin_anew()
         known.job = job
+        if (run := self._strangers.pop(job.uid, None)) is not None:
+            self.run_seen(job.uid, run)
         self._queue.add(job.uid, known.rank)
 
     def job_gone(self, uid: str) -> None:
@@ -134,20 +140,32 @@ class Controller:
 
     def refusal_seen(self, event: Mapping[str, Any], gone: bool) -> None:
         """An event that says why the API server refuses a job's pod."""
-        known = self._known.get(event["involvedObject"].get("uid", ""))
-        if known is None or gone:
+        uid = event["involvedObject"].get("uid", "")
+        if gone:
+            known = self._known.get(uid)
+            if known is not None and known.job is None and not known.facts.pods:
+                del self._known[uid]
             return
+        known = self._known.setdefault(uid, Known())  # its resource may be listed later than the event
         message = event.get("message", "")
         reason = reasons.QUOTA_EXCEEDED if "exceeded quota" in message else reasons.FAILED_CREATE
         at = event.get("lastTimestamp") or event.get("eventTime")
-        known.facts.refused = Trouble(reason, message, parse_time(at))
+        refused, before = Trouble(reason, message, parse_time(at)), known.facts.refused
+        if before is not None and before.at and refused.at and refused.at < before.at:
+            return
+        known.facts.refused = refused
         if known.job is not None:
             self._queue.add(known.job.uid, known.rank)
 
     def run_seen(self, uid: str, run: DagRun) -> None:
         """Airflow's word on a run of this job."""
         known = self._known.get(uid)
-        if not (known and known.job and known.job.decision and known.job.decision.dag_run_id == run.dag_run_id):
+        if known is None or known.job is None:
+            self._strangers[uid] = run
+            if len(self._strangers) > STRANGERS:
+                del self._strangers[next(iter(self._strangers))]
+            return
+        if known.job.decision is None or known.job.decision.dag_run_id != run.dag_run_id:
             return
         if known.job.finished:  # what was recorded stands, until Airflow has been asked again
             known.facts.doubted = known.job.recorded.get("dagRunState") != run.state and known.job.triggered
@@ -226,7 +244,7 @@ class Controller:
         if facts.trouble is None or facts.trouble.reason != trouble.reason:
             log.warning("%s: %s: %s", job, trouble.reason, trouble.message)
             facts.trouble = trouble  # the first message stays: equal trouble must not write again
-        if facts.run is None or job.deleted_at is not None:
+        if facts.run is None or job.deleted_at is not None or closing(job, facts, _now()) is not None:
             await self._steps.write(job, facts)
         pause = self._airflow.gate.pause or RETRY_SECONDS
         if job.deleted_at is not None:

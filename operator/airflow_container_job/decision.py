@@ -65,12 +65,15 @@ class Decision:
         """
         try:
             said = json.loads(annotation)
-            return cls(uid, **{key: kind(said[name]) for key, (name, kind) in _FIELDS.items()})
+            found = cls(**{key: kind(said[name]) for key, (name, kind) in _FIELDS.items()})
         except (ValueError, TypeError, KeyError):
-            number = str(status.get("dagRunId", "")).removeprefix(f"acj-{uid}-")
-            if not (number.isascii() and number.isdecimal()):
-                return None
-            return cls(uid, int(number), "", "", str(status.get("dagId", "")), "")
+            found = None
+        if found is not None and found.uid == uid:  # else it was copied with another resource
+            return found
+        number = str(status.get("dagRunId", "")).removeprefix(f"acj-{uid}-")
+        if not (number.isascii() and number.isdecimal()):
+            return None
+        return cls(uid, int(number), "", "", str(status.get("dagId", "")), "")
 
     def dump(self) -> str:
         """Write the annotation's text."""
@@ -79,6 +82,7 @@ class Decision:
 
 
 _FIELDS: Final[Mapping[str, tuple[str, type]]] = {
+    "uid": ("uid", str),
     "generation": ("generation", int),
     "digest": ("digest", str),
     "rerun": ("rerun", str),

@@ -49,7 +49,7 @@ def between(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Event]:
 def _turns(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
     if "dagRunState" in new and (old.get("dagRunId"), "dagRunState" in old) != (new["dagRunId"], True):
         yield Event(False, "Triggered", f"DagRun {new['dagRunId']} of DAG {new['dagId']} was created.")
-    elif _number(new) > _number(old) and old:
+    elif old.get("dagRunId", "") == new.get("dagRunId") and _number(new) > _number(old):
         yield Event(True, reasons.CLEARED, "The run was cleared in Airflow; it runs again.")
     elif not _being_ended(new):  # the pod's end is no failure then
         yield from _failed_attempts(old, new)

@@ -27,7 +27,7 @@ def runs(before: Sequence[Mapping[str, Any]], status: Mapping[str, Any], *, clea
     if same and last["phase"] in reasons.TERMINAL and status["phase"] not in reasons.TERMINAL:
         return kept  # over, and followed by something else than a run
     if not same:
-        if cleared and last.get("phase") not in reasons.TERMINAL:
+        if cleared and last and last["phase"] not in reasons.TERMINAL:
             kept[-1] = {**last, "phase": "Failed", "reason": reasons.CLEARED}
         number = last.get("number", 0) + 1
     else:

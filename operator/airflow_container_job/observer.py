@@ -184,9 +184,11 @@ class Observer:
                 self._abandoned.pop((dag_id, dag_run_id), None)
 
     async def _look_at_dags(self) -> None:
-        """Look why runs stay without a pod: DAG by DAG, however many runs there are."""
+        """Look why runs do not get on, before their pod or after it: DAG by DAG, however many runs there are."""
         self._dags_at = _clock() + PODLESS_SECONDS
-        waiting = [run for run in self._live.values() if run.podless and _clock() - run.since > PODLESS_SECONDS]
+        now = _clock()
+        waits = ((run, run.since if run.podless else run.expected) for run in self._live.values())
+        waiting = [run for run, since in waits if since is not None and now - since > PODLESS_SECONDS]
         health = await self._airflow.health_trouble() if waiting else None
         troubles: dict[str, Trouble] = {}
         for dag_id in sorted({run.dag_id for run in waiting}):

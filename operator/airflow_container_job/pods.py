@@ -25,9 +25,14 @@ def run_of(pod: Pod) -> str | None:
 
 
 def of_run(job: Job, facts: Facts) -> list[Pod]:
-    """The pods of the decided run, oldest first."""
-    ours = [pod for pod in facts.pods.values() if job.decision and run_of(pod) == job.decision.dag_run_id]
-    return sorted(ours, key=_age)
+    """The pods of the decided run, oldest first; of one that was cleared, those that came after."""
+    if job.decision is None:
+        return []
+    run_id = job.decision.dag_run_id
+    earlier = [one for one in job.recorded.get("runs", ())[:-1] if one.get("dagRunId") == run_id]
+    since = max((one.get("completionTime", "") for one in earlier), default="")
+    ours = (pod for pod in facts.pods.values() if run_of(pod) == run_id)
+    return sorted((pod for pod in ours if _age(pod)[0] > since), key=_age)
 
 
 def newest(job: Job, facts: Facts) -> Pod | None:
@@ -37,7 +42,7 @@ def newest(job: Job, facts: Facts) -> Pod | None:
 
 def _age(pod: Pod) -> tuple[str, int]:
     """The order of a run's pods: a task cleared in Airflow counts its attempts from 1 again."""
-    return pod["metadata"].get("creationTimestamp", ""), outcome.attempt(pod)["number"]
+    return pod["metadata"]["creationTimestamp"], outcome.attempt(pod)["number"]
 
 
 def at_work(job: Job, facts: Facts) -> list[Pod]:

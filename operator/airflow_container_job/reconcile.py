@@ -56,7 +56,7 @@ def next_step(job: Job, facts: Facts, now: datetime, deletion_deadline: timedelt
     if job.decision is None:  # a job that is shut down is decided, too, so that taking it back runs nothing
         return Step.RECORD if job.suspended and not job.shut_down else Step.ADMIT
     close = closing(job, facts, now)
-    if close is not None and not succeeded_first(facts, close):
+    if close is not None and not succeeded_first(job, facts, close):
         return _while_closing(job, facts, close)
     return _while_wanted(job, facts, now)
 
@@ -114,8 +114,8 @@ def _while_wanted(job: Job, facts: Facts, now: datetime) -> Step:
     """The decided run is what is asked for: see to it that it is, and follow it."""
     if facts.run is None:
         return Step.READ if job.triggered else Step.TRIGGER
-    quiet = pods.between(job, facts) and not _overdue(job, facts, now) and not pods.refused_since(job, facts)
-    if job.triggered and not facts.run.over and quiet:
+    told = facts.blocked is not None or pods.refused_since(job, facts) or _overdue(job, facts, now)
+    if job.triggered and not facts.run.over and pods.between(job, facts) and not told:
         return Step.NOTHING
     return Step.RECORD
 
@@ -135,4 +135,6 @@ def _while_closing(job: Job, facts: Facts, close: Close) -> Step:
         return Step.ADMIT
     if close.final or job.recorded.get("reason") != reasons.SUSPENDED:
         return Step.RECORD
-    return Step.RELEASE if job.held else Step.NOTHING
+    if job.held:
+        return Step.RELEASE
+    return Step.NOTHING if job.status.get("observedGeneration") == job.generation else Step.RECORD

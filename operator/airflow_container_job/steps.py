@@ -21,6 +21,7 @@ from airflow_container_job.facts import LOST, DagRun, Facts, Outcome
 from airflow_container_job.job import ANNOTATION_DECISION, FINALIZER, GROUP, KIND, VERSION, Job
 from airflow_container_job.observer import Observer
 from airflow_container_job.reconcile import Step
+from airflow_container_job.verdict import succeeded_first
 from dynamic_pod import contract, outcome
 
 RETRY_SECONDS: Final = 5.0
@@ -84,6 +85,8 @@ class Steps:
     # ---- deciding and asking
 
     async def _admit(self, job: Job, _facts: Facts) -> None:
+        if job.finished and job.triggered:  # it may have been cleared in Airflow a moment ago
+            self._observer.abandon(*self._run_of(job))
         dag_id = str(job.spec.get("dagId", self._links.dag_id))
         decision = Decision.of(job.uid, job.generation, job.spec, dag_id, _now())
         await self._patch(job, [*_others(job), FINALIZER], {ANNOTATION_DECISION: decision.dump()})
@@ -139,6 +142,19 @@ class Steps:
     # ---- ending
 
     async def _stop(self, job: Job, facts: Facts) -> None:
+        if job.decision is not None and await self._stop_run(job, facts):
+            return  # somebody cleared the run in Airflow: its pod is wanted
+        for pod in pods.at_work(job, facts):
+            await self._stop_older(job, pod)
+            if not pod["metadata"].get("deletionTimestamp"):
+                await self._cluster.delete_pod(pod)
+        if not pods.at_work(job, facts):
+            self._caller.look_after(job, 0)
+        elif job.deleted_at is not None:
+            self._caller.look_after(job, self.left(job.deleted_at) + UNFINISHED)
+
+    async def _stop_run(self, job: Job, facts: Facts) -> bool:
+        """End the decided run; returns whether it is one that is recorded as finished and goes on since."""
         dag_id, dag_run_id = self._run_of(job)
         run = await self._airflow.read(dag_id, dag_run_id)
         if run is not None and run.owner_uid != job.uid:
@@ -147,26 +163,34 @@ class Steps:
             self._observer.abandon(dag_id, dag_run_id)
         facts.run = run or DagRun(dag_run_id, LOST)
         cleared = job.finished and job.triggered and not facts.run.over
-        if cleared:
+        if cleared and job.deleted_at is None:
             self._caller.look_after(job, 0)
-            return  # somebody cleared the run in Airflow: its pod is wanted
+            return True
         if not facts.run.over:  # read just now: an end that came first counts
             facts.run = await self._airflow.stop(dag_id, dag_run_id) or DagRun(dag_run_id, LOST)
             log.info("%s: DagRun %s was asked to stop", job, dag_run_id)
         facts.trouble = None
-        for pod in pods.at_work(job, facts):
-            if not pod["metadata"].get("deletionTimestamp"):
-                await self._cluster.delete_pod(pod)
-        if not pods.at_work(job, facts):
-            self._caller.look_after(job, 0)
-        elif job.deleted_at is not None:
-            self._caller.look_after(job, self.left(job.deleted_at) + UNFINISHED)
+        return False
+
+    async def _stop_older(self, job: Job, pod: Mapping[str, Any]) -> None:
+        """End an earlier run of this job that somebody cleared in Airflow: it would make its pod anew."""
+        run_id = pods.run_of(pod) or ""
+        dag_id = (pod["metadata"].get("annotations") or {}).get(contract.ANNOTATION_DAG_ID)
+        decided = job.decision.dag_run_id if job.decision is not None else ""
+        if run_id == decided or not dag_id or not run_id.startswith(f"acj-{job.uid}-"):
+            return
+        run = await self._airflow.read(dag_id, run_id)
+        if run is not None and not run.over and run.owner_uid == job.uid:  # an annotation can be forged, this cannot
+            await self._airflow.stop(dag_id, run_id)
 
     def left(self, deleted_at: datetime) -> float:
         """Seconds until a deleted resource is let go in any case."""
         return max(0.0, (self._deadline - (_now() - deleted_at)).total_seconds())
 
     async def _release(self, job: Job, facts: Facts) -> None:
+        if job.decision is None:  # nothing was ever asked for
+            await self._patch(job, _others(job), {})
+            return
         dag_id, dag_run_id = self._run_of(job)
         if job.deleted_at is not None and (live(job, facts) or facts.unanswered):
             log.warning("%s: let go with its DagRun not known to be over; trying on to end it", job)
@@ -182,7 +206,8 @@ class Steps:
         if run is not None and job.finished and not job.renewed and not run.over:
             await self._begin_cleared(job, facts, run)
             return
-        stopped_by_us = closing(job, facts, _now()) is not None
+        close = closing(job, facts, _now())
+        stopped_by_us = close is not None and not succeeded_first(job, facts, close)
         if run is not None and run.over and run.state != LOST and not job.finished and not stopped_by_us:
             await self._complete(job, facts)
         await self.write(job, facts)

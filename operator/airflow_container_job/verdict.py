@@ -50,10 +50,10 @@ def judge(job: Job, facts: Facts, known: Outcome, now: datetime, *, own_dag: boo
             job.status.get("phase", "Pending"), facts.trouble.reason, f"Deletion waits: {facts.trouble.message}"
         )
     close = closing(job, facts, now)
-    if close is not None and not succeeded_first(facts, close):
+    if close is not None and not succeeded_first(job, facts, close):
         return _closing(job, facts, close)
     if facts.run is None:
-        return as_before(job) if job.triggered else _not_yet(facts.trouble)
+        return as_before(job) if job.triggered else _not_yet(job, facts.trouble)
     if facts.run.over:
         return _ended(facts, facts.run, known, own_dag=own_dag)
     if own_dag:
@@ -61,9 +61,9 @@ def judge(job: Job, facts: Facts, known: Outcome, now: datetime, *, own_dag: boo
     return _under_way(job, facts, known)
 
 
-def succeeded_first(facts: Facts, close: Close) -> bool:
+def succeeded_first(job: Job, facts: Facts, close: Close) -> bool:
     """Whether the run came to a good end before it could be ended: then that counts, unless another run follows."""
-    return facts.run is not None and facts.run.state == "success" and not close.replaced
+    return not job.finished and facts.run is not None and facts.run.state == "success" and not close.replaced
 
 
 def as_before(job: Job) -> Verdict:
@@ -73,8 +73,10 @@ def as_before(job: Job) -> Verdict:
 
 
 def _closing(job: Job, facts: Facts, close: Close) -> Verdict:
+    waits = f" It waits: {facts.trouble.reason}: {facts.trouble.message}" if facts.trouble is not None else ""
     if close.replaced:
-        return _said("Pending", reasons.SPEC_CHANGED if close is Close.REPLACE else reasons.RERUNNING)
+        said = _said("Pending", reasons.SPEC_CHANGED if close is Close.REPLACE else reasons.RERUNNING)
+        return Verdict(said.phase, said.reason, said.message + waits)
     under_way = unresolved(job, facts, close)
     if close is Close.START_DEADLINE:
         phase = _phase(job) if under_way else "Failed"
@@ -82,13 +84,13 @@ def _closing(job: Job, facts: Facts, close: Close) -> Verdict:
     if not under_way:
         return STOPPED if close is Close.SHUTDOWN else SUSPENDED
     said = _said("Suspended" if close is Close.SUSPEND else _phase(job), reasons.STOPPING)
-    waits = f" It waits: {facts.trouble.reason}: {facts.trouble.message}" if facts.trouble is not None else ""
     return Verdict(said.phase, said.reason, said.message + waits)
 
 
 def _phase(job: Job) -> str:
     """The phase that stays until the end is reached."""
-    return str(job.recorded.get("phase", "Pending"))
+    phase = str(job.recorded.get("phase", "Pending"))
+    return "Queued" if phase == "Suspended" else phase  # Suspended would say that spec.suspend ends it
 
 
 def _too_late(job: Job, facts: Facts) -> str:
@@ -102,8 +104,8 @@ def _too_late(job: Job, facts: Facts) -> str:
     return f"No container ran within {job.spec.get('startDeadlineSeconds')} s.{waited}"
 
 
-def _not_yet(trouble: Trouble | None) -> Verdict:
-    return DECIDING if trouble is None else Verdict("Pending", trouble.reason, trouble.message)
+def _not_yet(job: Job, trouble: Trouble | None) -> Verdict:
+    return DECIDING if trouble is None else _sticky(job, Verdict("Pending", trouble.reason, trouble.message))
 
 
 def _dag_under_way(job: Job, facts: Facts, run: DagRun) -> Verdict:
@@ -145,6 +147,8 @@ def _without_pod(job: Job, facts: Facts) -> Verdict:
 def _between(job: Job, facts: Facts, known: Outcome, pod: Mapping[str, Any]) -> Verdict:
     if not pods.ended(pod, facts):  # a sidecar is still being stopped
         return RUNNING
+    if facts.blocked is not None:
+        return Verdict("Queued", facts.blocked.reason, facts.blocked.message)
     likely = len(known.attempts) <= job.spec.get("backoffLimit", 0) or outcome.disrupted(
         pod, deleted=facts.is_gone(pod)
     )
@@ -161,7 +165,7 @@ def _retrying(known: Outcome) -> Verdict:
 
 
 def _sticky(job: Job, verdict: Verdict) -> Verdict:
-    """Keep the first message of a waiting reason: the kubelet words the same trouble anew at every turn."""
+    """Keep the first message of a reason to wait: the kubelet, for one, words the same trouble anew at every turn."""
     if job.recorded.get("reason") == verdict.reason and job.recorded.get("message"):
         return Verdict(verdict.phase, verdict.reason, job.recorded["message"])
     return verdict

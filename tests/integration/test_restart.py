@@ -76,10 +76,12 @@ def test_killed_while_ending_a_run_and_the_wish_is_taken_back(world: World, wish
 def test_killed_while_airflow_is_away(world: World) -> None:
     world.airflow.go_away()
     world.apply("pending")
-    before = world.wait("pending", "Pending", "AirflowUnreachable")
+    world.wait("pending", "Pending", "AirflowUnreachable")
+    until("it is told", lambda: world.events("pending"))
     world.operator.kill()
     world.operator.start()
-    stays("it says so still", lambda: world.namespace.status("pending") == before, seconds=5)
+    stays("it is told once", lambda: world.events("pending") == ["AirflowUnreachable"], seconds=5)
+    assert world.namespace.status("pending")["reason"] == "AirflowUnreachable"
     world.airflow.come_back()
     world.wait("pending", "Queued", seconds=60)
     assert len(world.runs_of("pending")) == 1

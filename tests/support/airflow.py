@@ -84,9 +84,9 @@ class Airflow:
         """Mark a run `success` or `failed`."""
         self("PATCH", f"/dags/{DAG}/dagRuns/{dag_run_id}", {"state": state})
 
-    def delete(self, dag_run_id: str) -> None:
+    def delete(self, dag_run_id: str, dag: str = DAG) -> None:
         """Delete a run."""
-        self("DELETE", f"/dags/{DAG}/dagRuns/{dag_run_id}")
+        self("DELETE", f"/dags/{dag}/dagRuns/{dag_run_id}")
 
     @contextmanager
     def paused(self, dag: str = DAG) -> Iterator[None]:

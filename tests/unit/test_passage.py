@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from airflow_container_job import conf
 from airflow_container_job.job import parse
@@ -148,4 +148,6 @@ def test_all_fields_together() -> None:
 @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(objects(properties("spec"), {"image"}))
 def test_nothing_is_lost_and_nothing_invented(spec: Json) -> None:
+    rules = spec.get("podFailurePolicy", {"rules": []})["rules"]
+    assume(all(("onExitCodes" in rule) != ("onPodConditions" in rule) for rule in rules))  # the CRD's own rule, in CEL
     assert as_text(arrived(spec)) == as_text(expected(spec))

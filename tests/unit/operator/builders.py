@@ -51,6 +51,21 @@ def job(
     return parse({"metadata": meta, "spec": spec, "status": status or {}})
 
 
+def body_of(resource: Job) -> dict[str, Any]:
+    """The object as the API server would send it."""
+    assert resource.decision is not None
+    meta = {
+        "namespace": resource.namespace,
+        "name": resource.name,
+        "uid": resource.uid,
+        "generation": resource.generation,
+        "resourceVersion": resource.resource_version,
+        "finalizers": list(resource.finalizers),
+        "annotations": {ANNOTATION_DECISION: resource.decision.dump()},
+    }
+    return {"metadata": meta, "spec": dict(resource.spec), "status": dict(resource.status)}
+
+
 def recorded(phase: str, reason: str, *, generation: int = 1, state: str | None = "queued") -> dict[str, Any]:
     status = {"phase": phase, "reason": reason, "dagRunId": run_id(generation), "observedGeneration": generation}
     return status if state is None else status | {"dagRunState": state}

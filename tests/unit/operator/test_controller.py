@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.controller import Controller, owner_of, slim
+from airflow_container_job.facts import DagRun
 from airflow_container_job.observer import Observer
 from airflow_container_job.status import Links
-from tests.unit.operator.builders import UID, ended, running
+from tests.unit.operator.builders import UID, body_of, ended, job, recorded, run_id, running
 
 
 @pytest.fixture
@@ -58,3 +60,35 @@ def test_a_pod_keeps_the_gates_that_hold_it_back() -> None:
     assert slim(running() | {"spec": {"schedulingGates": gates, "containers": []}})["spec"] == {
         "schedulingGates": gates
     }
+
+
+def test_a_run_that_is_reported_before_its_resource_is_not_forgotten(controller: Controller) -> None:
+    """As after the operator's own start: what somebody marked while it was away is told once only."""
+    finished = job(status=recorded("Succeeded", "Completed", state="success"), held=False)
+
+    async def scenario() -> None:
+        controller.run_seen(UID, DagRun(run_id(), "failed"))
+        controller.job_seen(body_of(finished))
+
+    asyncio.run(scenario())
+    assert controller._known[UID].facts.doubted
+    assert not controller._strangers
+
+
+def refusal(at: str, message: str) -> dict[str, Any]:
+    return {"involvedObject": {"uid": UID}, "message": message, "lastTimestamp": at}
+
+
+def test_a_refusal_that_is_listed_before_its_resource_is_kept_and_the_newest_counts(controller: Controller) -> None:
+    controller.refusal_seen(refusal("2026-11-22T11:59:00Z", "exceeded quota: pods"), gone=False)
+    controller.refusal_seen(refusal("2026-11-22T11:58:00Z", "denied by a webhook"), gone=False)
+    controller.job_seen(body_of(job(status=recorded("Queued", "QuotaExceeded"))))
+    refused = controller._known[UID].facts.refused
+    assert refused is not None
+    assert refused.reason == "QuotaExceeded"
+
+
+def test_a_refusal_of_a_resource_that_is_gone_is_forgotten_with_its_event(controller: Controller) -> None:
+    controller.refusal_seen(refusal("2026-11-22T11:59:00Z", "exceeded quota: pods"), gone=False)
+    controller.refusal_seen(refusal("2026-11-22T11:59:00Z", "exceeded quota: pods"), gone=True)
+    assert not controller._known

@@ -45,6 +45,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[tuple[bool, str]]]] 
     "replaced": (RUNNING, RUNNING | {"phase": "Pending", "reason": "SpecChanged"}, [(False, "SpecChanged")]),
     "being stopped": (RUNNING, RUNNING | {"reason": "Stopping"}, [(False, "Stopping")]),
     "cleared": (DONE, QUEUED | {"reason": "Cleared", "runs": [{"number": 1}, {"number": 2}]}, [(True, "Cleared")]),
+    "another run, not yet handed to Airflow": (
+        DONE | {"runs": [{"number": 1}]},
+        {"dagRunId": "acj-x-2", "phase": "Pending", "reason": "Deciding", "runs": [{"number": 1}, {"number": 2}]},
+        [],
+    ),
     "marked": (DONE, DONE | {"phase": "Failed", "reason": "MarkedFailed"}, [(True, "MarkedFailed")]),
     "expired": (DONE, {key: value for key, value in DONE.items() if key != "attempts"}, []),
 }

@@ -33,6 +33,10 @@ def test_a_decision_survives_its_annotation() -> None:
     assert Decision.load(UID, decision.dump(), {}) == decision
 
 
+def test_a_decision_that_was_copied_with_another_resource_is_none() -> None:
+    assert Decision.load("another", decide().dump(), {}) is None
+
+
 @pytest.mark.parametrize("annotation", ["", "7", "x/abc", "{}", "[]", '{"generation": 7}', '{"generation": []}'])
 def test_a_decision_that_somebody_removed_or_overwrote_is_known_from_the_status(annotation: str) -> None:
     decision = Decision.load(UID, annotation, {"dagRunId": f"acj-{UID}-7", "dagId": "own"})

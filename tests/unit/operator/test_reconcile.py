@@ -11,7 +11,7 @@ import pytest
 from airflow_container_job.facts import Facts, Trouble
 from airflow_container_job.job import Job
 from airflow_container_job.reconcile import Step, next_look, next_step
-from tests.unit.operator.builders import NOW, SPEC, ended, facts, job, pod, recorded, running
+from tests.unit.operator.builders import NOW, SPEC, ended, facts, job, pod, recorded, run_id, running
 
 OTHER = SPEC | {"image": "busybox:1.36"}
 SUSPENDED = SPEC | {"suspend": True}
@@ -21,6 +21,7 @@ NEVER = SPEC | {"rerunPolicy": "Never"}
 IN_A_MINUTE = SPEC | {"startDeadlineSeconds": 60}  # decided two minutes before NOW
 IN_AN_HOUR = SPEC | {"startDeadlineSeconds": 3600}
 SHORT = SPEC | {"ttlSecondsAfterFinished": 60}
+CLEARED_ONCE = {"runs": [{"number": 1, "dagRunId": run_id(), "phase": "Failed"}, {"number": 2, "dagRunId": run_id()}]}
 DEADLINE = timedelta(seconds=60)
 ARGO_CD = {"labels": {"app.kubernetes.io/instance": "shop"}}
 
@@ -216,6 +217,47 @@ CASES = {
         job(status=recorded("Pending", "AirflowUnreachable", state=None), spec=IN_A_MINUTE),
         away(),
         Step.RECORD,
+    ),
+    "shut down while it was being suspended: said, and then stopped": (
+        job(status=recorded("Suspended", "Stopping"), generation=2, spec=SHUT_DOWN | {"suspend": True}),
+        facts("running", running()),
+        Step.RECORD,
+    ),
+    "shut down while it was being suspended, and said: stopped": (
+        job(status=recorded("Queued", "Stopping"), generation=2, spec=SHUT_DOWN | {"suspend": True}),
+        facts("running", running()),
+        Step.STOP,
+    ),
+    "the operator comes back late: Airflow is asked before anything is too late": (
+        job(status=recorded("Queued", "Starting"), spec=IN_A_MINUTE),
+        facts(),
+        Step.READ,
+    ),
+    "cleared long after it was decided: no start deadline counts": (
+        job(status=recorded("Queued", "Cleared") | CLEARED_ONCE, spec=IN_A_MINUTE),
+        facts("queued"),
+        Step.RECORD,
+    ),
+    "finished well, then changed and suspended: waits suspended": (
+        job(
+            status=done("Succeeded"),
+            held=False,
+            generation=2,
+            spec=SUSPENDED | {"image": "other"},
+            decided_spec=SPEC,
+        ),
+        facts("success"),
+        Step.RECORD,
+    ),
+    "suspended for good, and edited: seen": (
+        job(status=recorded("Suspended", "Suspended", generation=1), generation=3, spec=SUSPENDED, held=False),
+        facts(),
+        Step.RECORD,
+    ),
+    "held and deleted without a decision: let go": (
+        job(decided=None, spec=SUSPENDED, deleted="2026-11-22T11:59:50Z"),
+        facts(),
+        Step.RELEASE,
     ),
     "started in time": (
         job(status=recorded("Queued", "Starting"), spec=IN_A_MINUTE),

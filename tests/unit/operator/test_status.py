@@ -406,6 +406,32 @@ def test_a_running_task_that_is_cleared_is_another_run_of_the_same_id() -> None:
     ]
 
 
+def test_of_a_cleared_run_a_pod_that_was_kept_tells_nothing_of_the_new_try() -> None:
+    first = derive(job(), facts("failed", ended(3)), LINKS, NOW)
+    kept = facts("queued", ended(3))
+    cleared = derive(job(status=first), kept, LINKS, NOW)
+    again = derive(job(status=cleared), kept, LINKS, NOW)
+    assert (again["phase"], again["reason"]) == ("Queued", "Cleared")
+    assert not {"attempts", "exitCode"} & again.keys()
+    new = pod(name="hello-new-1", state={"running": {"startedAt": "2026-11-22T12:00:01Z"}})
+    new["metadata"]["creationTimestamp"] = "2026-11-22T12:00:00Z"
+    status = derive(job(status=again), facts("running", ended(3), new), LINKS, NOW)
+    assert (status["phase"], status["podName"]) == ("Running", "hello-new-1")
+    assert [one["number"] for one in status["runs"]] == [1, 2]
+
+
+def test_what_is_waited_for_while_a_run_is_ended_is_named() -> None:
+    resource = job(status=recorded("Running", "Running"), generation=2, spec=SPEC | {"rerun": "2"}, decided_spec=SPEC)
+    known = dataclasses.replace(facts("running", running()), trouble=Trouble("AirflowUnreachable", "refused"))
+    assert "AirflowUnreachable: refused" in derive(resource, known, LINKS, NOW)["message"]
+
+
+def test_a_triggerer_that_is_away_when_a_container_ends_is_named() -> None:
+    known = dataclasses.replace(facts("running", ended(0)), blocked=Trouble("TriggererUnhealthy", "why"))
+    status = derive(job(status=recorded("Running", "Running")), known, LINKS, NOW)
+    assert (status["phase"], status["reason"]) == ("Queued", "TriggererUnhealthy")
+
+
 def test_the_last_five_runs_are_kept() -> None:
     status: dict[str, Any] = {}
     for generation in range(1, 8):
