@@ -98,8 +98,8 @@ def _too_late(job: Job, facts: Facts) -> str:
     if job.recorded.get("reason") == reasons.START_DEADLINE_EXCEEDED:
         return str(job.recorded.get("message", ""))
     reason, message = job.recorded.get("reason"), job.recorded.get("message", "")
-    if not job.triggered and facts.trouble is not None:
-        reason, message = facts.trouble.reason, facts.trouble.message
+    if (known := facts.blocked if job.triggered else facts.trouble) is not None:
+        reason, message = known.reason, known.message
     waited = f" It waited: {reason}: {message}" if reason else ""
     return f"No container ran within {job.spec.get('startDeadlineSeconds')} s.{waited}"
 

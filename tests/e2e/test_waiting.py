@@ -17,8 +17,8 @@ MISSING = [{"name": "LATE", "valueFrom": {"configMapKeyRef": {"name": "late", "k
 
 BATCH = [
     job("no-node", "true", nodeSelector=NO_NODE),
-    job("no-image-in-time", "true", image=NO_IMAGE, startDeadlineSeconds=12),
-    job("no-node-in-time", "true", nodeSelector=NO_NODE, startDeadlineSeconds=8),
+    job("no-image-in-time", "true", image=NO_IMAGE, startDeadlineSeconds=30),
+    job("no-node-in-time", "true", nodeSelector=NO_NODE, startDeadlineSeconds=20),
     job("in-time", "sleep 5", startDeadlineSeconds=60),
     job("no-config", 'echo "\\"$LATE\\"" > /airflow/xcom/return.json', env=MISSING),
     job("bad-image-name", "true", image="No Image"),
@@ -93,7 +93,7 @@ def test_the_active_deadline_counts_all_attempts_together(batch: Namespace) -> N
 
 def test_a_quota_until_it_allows_the_pod(airflow: Airflow, namespace: Namespace) -> None:
     namespace.kubectl("create", "quota", "none", "--hard=pods=0")
-    namespace.apply(job("queued", "true"), job("in-time", "true", startDeadlineSeconds=10))
+    namespace.apply(job("queued", "true"), job("in-time", "true", startDeadlineSeconds=20))
     status = until_phase(namespace, "queued", "Queued", reason="QuotaExceeded")
     assert "quota" in status["message"]
     late = check_too_late(namespace, "in-time", "QuotaExceeded")
@@ -148,7 +148,7 @@ def test_an_admission_webhook_that_does_not_answer(webhook: str, namespace: Name
 
 def test_a_paused_dag(airflow: Airflow, namespace: Namespace) -> None:
     with airflow.paused():
-        namespace.apply(job("held", "true"), job("in-time", "true", startDeadlineSeconds=10))
+        namespace.apply(job("held", "true"), job("in-time", "true", startDeadlineSeconds=25))
         until_phase(namespace, "held", "Queued", reason="DagPaused")
         check_too_late(namespace, "in-time", "DagPaused")
     assert ended(namespace, "held")["phase"] == "Succeeded"

@@ -176,6 +176,11 @@ CASES: dict[str, tuple[Job, Facts, dict[str, Any]]] = {
         facts("failed"),
         {"phase": "Failed", "reason": "StartDeadlineExceeded", "message": "as before"},
     ),
+    "not started in time, as the DAG is paused": (
+        job(status=recorded("Queued", "Starting"), spec=TOO_LATE),
+        blocked("DagPaused"),
+        {"reason": "StartDeadlineExceeded", "message": "No container ran within 60 s. It waited: DagPaused: why"},
+    ),
     "never asked for in time": (
         job(status=recorded("Pending", "AirflowUnreachable", state=None), spec=TOO_LATE),
         troubled("AirflowUnreachable", "refused"),
