@@ -36,6 +36,9 @@ with DAG(
         "limit": Param(100, type="integer", minimum=2, maximum=100_000, description="Count up to this number."),
         "pods": Param(2, type="integer", minimum=1, maximum=10, description="How many pods share the work."),
     },
+    # Airflow's retries: one more try of a task that failed, with pods of its own. A rule of `pod_failure_policy` that
+    # says FailJob, here or in the conf, spares it.
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=5)},
     is_paused_upon_creation=False,
     tags=["container", "example"],
 ):
@@ -55,14 +58,11 @@ with DAG(
         edges = [asked["limit"] * i // asked["pods"] for i in range(asked["pods"] + 1)]
         return [[str(low + 1), str(high)] for low, high in pairwise(edges)]
 
-    # `retries` is Airflow's: one more try of a range whose pod failed. Each try has pods of its own.
     count = DynamicPodOperator.partial(
         task_id="count",
         docker_image_name=IMAGE,
         commands=["sh", "-ec", COUNT, "count"],
         container_resources={"requests": {"cpu": "10m", "memory": "16Mi"}},
-        retries=1,
-        retry_delay=timedelta(seconds=5),
     ).expand(arguments=ranges(limit.output))
 
     @task

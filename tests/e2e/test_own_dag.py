@@ -31,11 +31,14 @@ def of_task(airflow: Airflow, run: str, task: str) -> dict[int, Json]:
     return {one["map_index"]: one for one in airflow.tasks(run, DAG) if one["task_id"] == task}
 
 
+FOR_GOOD = {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [3]}}]}
+
 BATCH = [
     started("counts", {"limit": 100, "pods": 2}, podMetadata={"labels": {"team": "harbour"}}, podRetention="Keep"),
     started("unplaceable", {"limit": 50}, nodeSelector={MARK: "nowhere"}),
     # The DAG's author says how to count; what is laid over it here breaks that.
     started("broken", {"limit": 50}, command=["sh", "-c", "exit 3"]),
+    started("broken-for-good", {"limit": 50}, command=["sh", "-c", "exit 3"], podFailurePolicy=FOR_GOOD),
     started("refused", {"limit": "many"}),
     started("taken", {"limit": 50, "docker_image_name": "busybox:1.35"}),
     {**started("missing", {}), "spec": {"dagId": "no-such-dag"}},
@@ -71,6 +74,13 @@ def test_a_failed_task_fails_the_resource(batch: Namespace) -> None:
     status = until_phase(batch, "broken", "Succeeded", "Failed", seconds=240)
     assert (status["phase"], status["reason"]) == ("Failed", "Error")
     assert status["exitCode"] == 3
+
+
+def test_airflow_tries_a_task_again_unless_its_end_was_for_good(airflow: Airflow, batch: Namespace) -> None:
+    for name, tries in (("broken", 2), ("broken-for-good", 1)):
+        status = until_phase(batch, name, "Failed", reason="Error", seconds=240)
+        (limit,) = of_task(airflow, status["dagRunId"], "limit").values()
+        assert (limit["state"], limit["try_number"]) == ("failed", tries), name
 
 
 def test_params_that_the_dag_refuses_are_named(batch: Namespace) -> None:
