@@ -98,7 +98,10 @@ def _too_late(job: Job, facts: Facts) -> str:
     if job.recorded.get("reason") == reasons.START_DEADLINE_EXCEEDED:
         return str(job.recorded.get("message", ""))
     reason, message = job.recorded.get("reason"), job.recorded.get("message", "")
-    if (known := facts.blocked if job.triggered else facts.trouble) is not None:
+    known = facts.trouble
+    if job.triggered:  # a pod's own trouble is recorded already
+        known = facts.blocked if pods.newest(job, facts) is None else None
+    if known is not None:
         reason, message = known.reason, known.message
     waited = f" It waited: {reason}: {message}" if reason else ""
     return f"No container ran within {job.spec.get('startDeadlineSeconds')} s.{waited}"
