@@ -1,7 +1,7 @@
 """Whether another attempt follows one that ended, and after which pause: pure, over the values, the attempts, the pod.
 
 Asked by the runner at each pod's end. The words and the order are those of a Kubernetes Job; what a Job counts as one,
-failures and disruptions, has a budget each. Standard library only, so that the Kubernetes operator may ask it too.
+failures and disruptions, has a budget each. Standard library only.
 """
 
 from __future__ import annotations

@@ -30,6 +30,9 @@ RETRY_SECONDS: Final = 5.0
 UNFINISHED: Final = 0.2
 """Added to a pause, so that the pause is over when it is used."""
 
+EVENT_LIMIT: Final = 1024
+"""Bytes that Kubernetes allows the message of an event; a longer one is refused."""
+
 log = logging.getLogger(__name__)
 
 
@@ -243,7 +246,7 @@ class Steps:
             "involvedObject": about | {"uid": job.uid, "resourceVersion": job.resource_version},
             "type": "Warning" if event.warning else "Normal",
             "reason": event.reason,
-            "message": event.message[: status.MESSAGE_LIMIT],
+            "message": event.message.encode(errors="replace")[:EVENT_LIMIT].decode(errors="ignore"),
             "source": {"component": contract.MANAGER},
             "firstTimestamp": stamp(now),
             "lastTimestamp": stamp(now),
