@@ -122,8 +122,9 @@ For `kubectl wait` and for tools.
 EVENTS_ABOUT: Final = """
 ## Events
 
-Kubernetes events at the turns, shown by `kubectl describe acj/NAME`; the status is the record. These, and one of the
-reason's name whenever the job enters a reason that calls for attention or ends the run:
+Kubernetes events tell of trouble and of what people did, and are shown by `kubectl describe acj/NAME`; a run that takes
+the straight way has none. The status is the record. These, and one of the reason's name whenever the job enters a reason
+that calls for attention, or ends otherwise than by itself with success:
 """
 
 

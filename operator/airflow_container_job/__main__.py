@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 import kopf
@@ -18,6 +18,7 @@ from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.controller import Controller
 from airflow_container_job.errors import Gone
 from airflow_container_job.job import GROUP, KIND, VERSION
+from airflow_container_job.line import Line
 from airflow_container_job.observer import Observer
 from airflow_container_job.settings import Settings
 from airflow_container_job.status import Links
@@ -33,23 +34,32 @@ async def serve(settings: Settings) -> None:
     connection = handlers.login(settings=options)
     if connection is None:
         raise SystemExit("No Kubernetes API server found: run in a pod with a ServiceAccount, or set KUBECONFIG.")
-    airflow = AirflowApi(settings.airflow_base, settings.airflow_credentials, settings.airflow_timeout_seconds)
+    airflow = AirflowApi(
+        settings.airflow_base, settings.dag_id, settings.airflow_credentials, settings.airflow_timeout_seconds
+    )
     cluster = ClusterApi(connection.server, connection.as_ssl_context(), _authorization(options))
-    observer = Observer(airflow, settings.sweep_seconds)
+    observer = Observer(airflow, settings.dag_id, settings.sweep_seconds)
     links = Links(settings.dag_id, settings.ui_base)
     deadline = timedelta(seconds=settings.deletion_deadline_seconds)
     namespaces: list[str | None] = [*settings.namespaces] or [None]
-    controller = Controller(airflow, cluster, observer, links, deadline, len(namespaces))
-    observer.report_to(controller)
-    watches = [Watch(cluster, PODS, name, controller.pod_seen, controller.pods_listed) for name in namespaces]
-    watches += [Watch(cluster, REFUSALS, name, controller.refusal_seen) for name in namespaces]
+    line = Line(settings.max_in_flight, settings.max_in_flight_per_namespace)
+    controller = Controller(airflow, cluster, observer, links, deadline, len(namespaces), line)
+    memory = controller.memory
+    observer.report_to(memory)
+    watches = [Watch(cluster, PODS, name, memory.pod_seen, memory.pods_listed) for name in namespaces]
+    watches += [Watch(cluster, REFUSALS, name, memory.refusal_seen) for name in namespaces]
     try:
-        await _require_crd(cluster)
+        resources = await _count(cluster, namespaces)
         async with asyncio.TaskGroup() as group:
-            routines = (controller.run(), observer.run(), *(watch.run() for watch in watches))
+            routines = (
+                controller.run(),
+                controller.watch_line(resources),
+                observer.run(),
+                *(watch.run() for watch in watches),
+            )
             parts = [group.create_task(routine) for routine in routines]
             await kopf.operator(
-                registry=handlers.registry(controller),
+                registry=handlers.registry(memory),
                 settings=options,
                 standalone=True,
                 clusterwide=not settings.namespaces,
@@ -63,10 +73,10 @@ async def serve(settings: Settings) -> None:
         await cluster.close()
 
 
-async def _require_crd(cluster: ClusterApi) -> None:
-    """Look for the CRD: kopf looks once, at its start, and would wait for ever, looking healthy."""
+async def _count(cluster: ClusterApi, namespaces: Sequence[str | None]) -> int:
+    """Count the resources. Without a CRD there are none to be: kopf would wait for ever, looking healthy."""
     try:
-        await cluster.check_jobs_are_served()
+        return sum([await cluster.count_jobs(name) for name in namespaces])
     except Gone:
         raise SystemExit(f"This cluster has no {KIND} of {GROUP}/{VERSION}: install the CRD.") from None
 

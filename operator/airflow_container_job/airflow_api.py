@@ -22,6 +22,7 @@ from airflow_client.client import ApiClient, Configuration
 from airflow_client.client.api.dag_api import DAGApi
 from airflow_client.client.api.dag_run_api import DagRunApi
 from airflow_client.client.api.monitor_api import MonitorApi
+from airflow_client.client.api.task_instance_api import TaskInstanceApi
 from airflow_client.client.api.x_com_api import XComApi
 from airflow_client.client.models.dag_run_mutable_states import DagRunMutableStates
 from airflow_client.client.models.dag_run_patch_body import DAGRunPatchBody
@@ -35,8 +36,9 @@ from airflow_container_job.errors import (
     RunExists,
     RunRefused,
 )
-from airflow_container_job.facts import DagRun, Trouble
+from airflow_container_job.facts import ENDED, DagRun, Trouble
 from airflow_container_job.gate import Gate
+from dynamic_pod import contract
 
 RUN_PREFIX: Final = "acj-"
 """How the ids of our DagRuns begin."""
@@ -46,6 +48,11 @@ PAGE: Final = 100
 
 PARALLEL: Final = 8
 """Requests to Airflow at once; of these one that writes (see `AirflowApi`)."""
+
+LIVE: Final = ["queued", "running"]
+"""States of a DagRun that is not over."""
+
+Body = dict[str, Any]
 
 _PARTS: Final = {"scheduler": reasons.SCHEDULER_UNHEALTHY, "triggerer": reasons.TRIGGERER_UNHEALTHY}
 """Part of Airflow, as its health report calls it -> reason of the status while it is down."""
@@ -59,8 +66,10 @@ class AirflowApi:
     stand still for 5 s, and thirty for minutes (docs/decisions/0007). One process of it writes no faster in parallel.
     """
 
-    def __init__(self, base: str, credentials: Path, timeout_seconds: float) -> None:
+    def __init__(self, base: str, dag_id: str, credentials: Path, timeout_seconds: float) -> None:
+        """`dag_id`: the generic DAG, whose runs are over with their only task."""
         self._base = base
+        self._dag_id = dag_id
         self._credentials = Credentials(credentials)
         self._timeout = timeout_seconds
         configuration = Configuration(host=base)
@@ -70,6 +79,7 @@ class AirflowApi:
         self._runs = DagRunApi(self._client)
         self._dags = DAGApi(self._client)
         self._monitor = MonitorApi(self._client)
+        self._tasks = TaskInstanceApi(self._client)
         self._xcoms = XComApi(self._client)
         self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="airflow")
         self._write = asyncio.Lock()
@@ -125,39 +135,71 @@ class AirflowApi:
         return None
 
     async def read(self, dag_id: str, dag_run_id: str) -> DagRun | None:
-        """Read one DagRun; None when Airflow has none of that id."""
+        """Read one DagRun, as it will be if its only task has ended; None when Airflow has none of that id."""
         try:
-            return DagRun.read(await self._call(self._runs.get_dag_run_without_preload_content, dag_id, dag_run_id))
+            run = DagRun.read(await self._call(self._runs.get_dag_run_without_preload_content, dag_id, dag_run_id))
+            if run.state != "running" or dag_id != self._dag_id:
+                return run
+            method = self._tasks.get_task_instance_without_preload_content
+            task = await self._call(method, dag_id, dag_run_id, contract.TASK_ID)
         except Answer as error:
             if error.status == 404:
                 return None
             raise
+        return DagRun.of_task(task, run.owner_uid) if task["state"] in ENDED else run
 
     async def live_runs(self) -> list[DagRun]:
         """All our DagRuns that are not over, whatever their DAG."""
-        return await self._list(state=["queued", "running"])
+        return [DagRun.read(body) for body in await self._list_runs(state=LIVE)]
+
+    async def count_live_runs(self) -> int:
+        """How many DagRuns of ours are not over, whatever their DAG."""
+        method = self._runs.get_dag_runs_without_preload_content
+        page = await self._call(method, "~", run_id_prefix_pattern=RUN_PREFIX, state=LIVE, limit=1)
+        return int(page["total_entries"])
 
     async def changed_runs(self, since: datetime) -> list[DagRun]:
         """All our DagRuns that are over and have ended, or were marked otherwise, at or after this time."""
-        return await self._list(state=["success", "failed"], updated_at_gte=since)
+        return [DagRun.read(body) for body in await self._list_runs(state=[*ENDED], updated_at_gte=since)]
 
-    async def _list(self, **filters: Any) -> list[DagRun]:
-        runs: list[DagRun] = []
+    async def started_runs(self, dag_id: str, since: datetime) -> list[DagRun]:
+        """Our DagRuns of this DAG that began at or after this time and are not over."""
+        found = await self._list_runs(state=["running"], start_date_gte=since, dag_id_prefix_pattern=dag_id)
+        return [DagRun.read(body) for body in found if body["dag_id"] == dag_id]
+
+    async def ended_tasks(self, dag_id: str, since: datetime) -> list[DagRun]:
+        """Our DagRuns of this DAG whose only task ended at or after this time; the runs may still be under way.
+
+        The scheduler ends a run when its turn comes, which with a thousand under way takes it seconds; the task's end
+        is recorded at once.
+        """
+        method = self._tasks.get_task_instances_without_preload_content
+        filters = {"dag_id_prefix_pattern": dag_id, "task_id": contract.TASK_ID}
+        # Of all DAGs: asked for one of them, Airflow would read that from the database first, each time.
+        found = await self._list(method, "task_instances", "~", "~", **filters, state=[*ENDED], end_date_gte=since)
+        return [DagRun.of_task(body) for body in found if body["dag_id"] == dag_id]
+
+    async def _list_runs(self, **filters: Any) -> list[Body]:
+        return await self._list(self._runs.get_dag_runs_without_preload_content, "dag_runs", "~", **filters)
+
+    async def _list(self, method: Callable[..., Any], what: str, *where: str, **filters: Any) -> list[Body]:
+        """Read a list of what belongs to our runs, page by page."""
+        found: list[Body] = []
         cursor = ""
         while True:
             page = await self._call(
-                self._runs.get_dag_runs_without_preload_content,
-                "~",
+                method,
+                *where,
                 run_id_prefix_pattern=RUN_PREFIX,
                 order_by=["id"],
                 limit=PAGE,
                 cursor=cursor,
                 **filters,
             )
-            runs += [DagRun.read(body) for body in page["dag_runs"]]
+            found += page[what]
             cursor = page.get("next_cursor") or ""
             if not cursor:
-                return runs
+                return found
 
     async def stop(self, dag_id: str, dag_run_id: str) -> DagRun | None:
         """Mark the DagRun failed, Airflow's way of stopping one; None when Airflow has none of that id."""

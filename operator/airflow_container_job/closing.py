@@ -98,7 +98,12 @@ def live(job: Job, facts: Facts) -> bool:
         return False
     if facts.run is not None:
         return not facts.run.over
-    return job.recorded.get("reason") != reasons.SUSPENDED
+    return not job.at_rest
+
+
+def in_flight(job: Job) -> bool:
+    """Whether it is recorded that Airflow has a run of this job, and not that it is over."""
+    return job.triggered and not job.finished and not job.at_rest
 
 
 def _too_late(job: Job, facts: Facts, now: datetime) -> bool:

@@ -53,9 +53,11 @@ class ClusterApi:
         self._headers = headers
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=32), timeout=TIMEOUT)
 
-    async def check_jobs_are_served(self) -> None:
-        """Raise Gone when the API server does not know the resource, because its CRD is not installed."""
-        await self._request("GET", f"/apis/{GROUP}/{VERSION}")
+    async def count_jobs(self, namespace: str | None) -> int:
+        """How many resources there are here (None: everywhere). Raises Gone when their CRD is not installed."""
+        where = "" if namespace is None else f"/namespaces/{namespace}"
+        found = await self._request("GET", f"/apis/{GROUP}/{VERSION}{where}/{PLURAL}", params={"limit": "1"})
+        return len(found["items"]) + int(found["metadata"].get("remainingItemCount", 0))
 
     async def patch_metadata(self, job: Job, finalizers: Sequence[str], annotations: Mapping[str, str]) -> Body:
         """Set the finalizers and these annotations; returns the new object. Raises Conflict, Gone, ClusterError."""

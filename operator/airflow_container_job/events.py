@@ -1,6 +1,7 @@
 """Kubernetes events at the turns of a job: pure, from the status before and the one just written.
 
-For people who look with `kubectl describe`; never the record. A start is told by the pod's own events.
+For people who look with `kubectl describe`; never the record. Of a run that takes the straight way there are none: its
+status says all, its pod has events of its own, and each would be a write to the API server (docs/decisions/0012).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import Any, Final, NamedTuple
 from airflow_container_job import reasons
 
 EVENTS: Final[Mapping[str, str]] = {
-    "Triggered": "Airflow has created the DagRun.",
     "AttemptFailed": "A pod has ended, and another attempt follows.",
     reasons.CLEARED: "Somebody cleared the run in Airflow; it runs again.",
 }
@@ -20,14 +20,16 @@ EVENTS: Final[Mapping[str, str]] = {
 _QUIET: Final = frozenset(
     {
         reasons.DECIDING,
+        reasons.HELD,
         reasons.STARTING,
         reasons.RUNNING,
+        reasons.COMPLETED,
         reasons.RETRYING,
         reasons.CLEARED,
         reasons.TERMINATING,
     }
 )
-"""Reasons that are no turn, or that one of `EVENTS` tells."""
+"""Reasons that are no turn, or that one of `EVENTS` or the status alone tells."""
 
 _ASKED_FOR: Final = frozenset({reasons.SPEC_CHANGED, reasons.RERUNNING, reasons.STOPPING})
 """Reasons that no person has to be warned of."""
@@ -47,9 +49,7 @@ def between(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Event]:
 
 
 def _turns(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
-    if "dagRunState" in new and (old.get("dagRunId"), "dagRunState" in old) != (new["dagRunId"], True):
-        yield Event(False, "Triggered", f"DagRun {new['dagRunId']} of DAG {new['dagId']} was created.")
-    elif old.get("dagRunId", "") == new.get("dagRunId") and _number(new) > _number(old):
+    if old.get("dagRunId", "") == new.get("dagRunId") and _number(new) > _number(old):
         yield Event(True, reasons.CLEARED, "The run was cleared in Airflow; it runs again.")
     elif not _being_ended(new):  # the pod's end is no failure then
         yield from _failed_attempts(old, new)

@@ -29,6 +29,11 @@ class DagRun:
         return self.state in ENDED or self.state == LOST
 
     @classmethod
+    def of_task(cls, body: Mapping[str, Any], owner_uid: str | None = None) -> DagRun:
+        """Tell the state its run comes to from Airflow's TaskInstanceResponse of an only task that has ended."""
+        return cls(body["dag_run_id"], body["state"], parse_time(body.get("end_date")), owner_uid)
+
+    @classmethod
     def read(cls, body: Mapping[str, Any]) -> DagRun:
         """Read Airflow's DAGRunResponse."""
         conf = body.get("conf") or {}
@@ -73,6 +78,10 @@ class Facts:
     """uids of pods that no longer exist."""
     outcome: Outcome | None = None
     """What the task left in Airflow, where the pod itself was not seen to its end."""
+    turn: bool = False
+    """Whether the job may ask Airflow for its run."""
+    held: Trouble | None = None
+    """Why it may not, and its place in line."""
     trouble: Trouble | None = None
     """Why Airflow did not do what it was asked."""
     blocked: Trouble | None = None

@@ -10,8 +10,8 @@ from typing import Any
 
 import kopf
 
-from airflow_container_job.controller import Controller
 from airflow_container_job.job import GROUP, PLURAL, VERSION
+from airflow_container_job.memory import Memory
 
 
 def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -19,17 +19,17 @@ def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
 
-def registry(controller: Controller) -> kopf.OperatorRegistry:
-    """Connect the controller with kopf."""
+def registry(memory: Memory) -> kopf.OperatorRegistry:
+    """Connect what is known about jobs with kopf."""
     handlers = kopf.OperatorRegistry()
     kopf.on.login(registry=handlers, id="login")(login)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="job")
     async def job_event(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
-            controller.job_gone(event["object"]["metadata"]["uid"])
+            memory.job_gone(event["object"]["metadata"]["uid"])
         else:
-            controller.job_seen(event["object"])
+            memory.job_seen(event["object"])
 
     return handlers
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from airflow_container_job.decision import Decision, digest, parse_time, rerun_digest
 from airflow_container_job.errors import InvalidJob
-from airflow_container_job.reasons import TERMINAL
+from airflow_container_job.reasons import SUSPENDED, TERMINAL
 
 GROUP: Final = "acj.dev"
 VERSION: Final = "v1alpha1"
@@ -47,6 +47,8 @@ class Job:
     uid: str
     generation: int
     resource_version: str
+    created: str
+    """RFC 3339, in UTC: sorts as text."""
     deleted_at: datetime | None
     finalizers: Sequence[str]
     tracked: bool
@@ -81,6 +83,11 @@ class Job:
     def finished(self) -> bool:
         """Whether the decided run's end is recorded: the guard against running anything twice."""
         return self.recorded.get("phase") in TERMINAL
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it is recorded that its run was stopped, to run again some time."""
+        return self.recorded.get("reason") == SUSPENDED
 
     @property
     def triggered(self) -> bool:
@@ -128,6 +135,7 @@ def parse(body: Mapping[str, Any]) -> Job:
             uid=meta["uid"],
             generation=meta["generation"],
             resource_version=meta["resourceVersion"],
+            created=meta.get("creationTimestamp", ""),
             deleted_at=parse_time(meta.get("deletionTimestamp")),
             finalizers=tuple(meta.get("finalizers") or ()),
             tracked=not TRACKING.isdisjoint(annotations) or not TRACKING.isdisjoint(meta.get("labels") or {}),

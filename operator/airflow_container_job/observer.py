@@ -1,9 +1,10 @@
 """Learns from Airflow how all runs stand: one question for all of them, never one per job.
 
-Those that are over and have changed since the last question are listed: often while any is expected to end, which pods
-tell (it has ended, or there is none yet), now and then otherwise, for what people mark in Airflow. More rarely a sweep
-compares all live runs, which finds those that somebody deleted or cleared. Where runs do not get to a pod, their DAGs
-and Airflow's health are looked at.
+Of the generic DAG the ended tasks are asked for, often while any is expected to end, which pods tell (it has ended, or
+there is none yet): a run's only task is over before the scheduler gets to look at the run. DagRuns that have changed
+are listed now and then, for what people mark in Airflow, and as often as need be for runs of other DAGs. All live runs
+are counted once a minute; only when that surprises, somebody has deleted or cleared one, and all are listed. Where runs
+do not get on, their DAGs and Airflow's health are looked at.
 """
 
 from __future__ import annotations
@@ -16,29 +17,51 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from airflow_container_job.airflow_api import AirflowApi
+from airflow_container_job.cadence import Cadence
 from airflow_container_job.errors import AirflowError
 from airflow_container_job.facts import LOST, DagRun, Trouble
 
 OVERLAP: Final = timedelta(seconds=10)
-"""How far each question reaches back: Airflow stamps an end before it commits it, and clocks differ a little."""
+"""How far each question for changed runs reaches back: Airflow stamps a change before it commits it, clocks differ."""
 
-FIRST_REACH: Final = timedelta(hours=1)
-"""How far the first question reaches back: what somebody changed while no operator ran is seen this long."""
+TASK_OVERLAP: Final = timedelta(seconds=2)
+"""The same for ended tasks, whose questions reach back from the newest end that Airflow has told, by its own clock."""
 
-CADENCE: Final = ((5.0, 0.5), (30.0, 2.0), (float("inf"), 10.0))
-"""(age, pause) in seconds: the longer the youngest expectation has waited, the rarer the question."""
+RUNS_REACH: Final = timedelta(hours=1)
+"""How far the first question for runs reaches back: what somebody changed while no operator ran is seen this long."""
+
+TASKS_REACH: Final = timedelta(minutes=5)
+"""The same for ended tasks. Of runs that ended before, each is read by itself."""
 
 IDLE_PAUSE: Final = 15.0
-"""Seconds between questions while no end is expected."""
+"""Seconds between questions for changed runs while nothing is expected of any."""
 
-UNREAD_PAUSE: Final = 1.0
-"""Runs to be read arrive in a crowd after a start; this long they are gathered for one sweep."""
+ENDED_SECONDS: Final = 1.0
+"""How long after its container's end Airflow has recorded a task's, as a rule: the triggerer looks once a second."""
 
-PODLESS_SECONDS: Final = 5.0
-"""How long a run may be without a pod before its DAG is looked at, and how often that is done."""
+PODLESS_SECONDS: Final = 3.0
+"""How long a run may be without a pod before its end is expected: Airflow may have refused to make one."""
+
+STUCK_SECONDS: Final = 5.0
+"""How long a run may be without a pod, or go on after it, before its DAG is looked at, and how often that is done."""
 
 LATE_SECONDS: Final = 10.0
-"""How long a run may go on after its pod before a sweep is made for it: somebody may have deleted it."""
+"""How long a run may go on after its pod before it is read by itself: somebody may have deleted it."""
+
+LATE_READS: Final = 5
+"""Runs read by themselves at a time."""
+
+UNREAD_PAUSE: Final = 1.0
+"""Runs to be read arrive in a crowd after a start; this long they are gathered for one list."""
+
+LIST_SECONDS: Final = 0.06
+"""Seconds between two lists of all live runs, for each of them: a page of a hundred takes that off Airflow's time."""
+
+LIST_ALL_AFTER: Final = 60
+"""Counts after which all live runs are listed in any case."""
+
+SETTLED_SECONDS: Final = 10.0
+"""How long the scheduler may take to see that the only task of a run is over, before somebody may have cleared it."""
 
 ABANDONED_SECONDS: Final = 600.0
 """How long a run nobody wants is looked for: a request without an answer may be carried out late."""
@@ -55,8 +78,10 @@ class Followed:
     dag_id: str
     since: float
     podless: bool = True
-    expected: float | None = None
-    """Since when its end is expected, in the loop's time."""
+    running: bool = False
+    """Whether Airflow has said so."""
+    read_at: float = 0.0
+    """When it was last read by itself."""
 
 
 class Listener(Protocol):
@@ -72,17 +97,23 @@ class Listener(Protocol):
 class Observer:
     """The runs that are not known to be over, and the questions about them."""
 
-    def __init__(self, airflow: AirflowApi, sweep_seconds: float) -> None:
+    def __init__(self, airflow: AirflowApi, dag_id: str, sweep_seconds: float) -> None:
+        """`dag_id`: the generic DAG; `sweep_seconds`: between two counts of all live runs."""
         self._airflow = airflow
+        self._dag_id = dag_id
         self._sweep_seconds = sweep_seconds
         self._listener: Listener | None = None
         self._live: dict[str, Followed] = {}
         self._abandoned: dict[tuple[str, str], float] = {}
-        self._asked_at = 0.0
-        self._sweep_at = 0.0
-        self._swept_at = 0.0
-        self._dags_at = 0.0
-        self._changed_since = datetime.now(UTC) - FIRST_REACH
+        self._settling: dict[str, float] = {}
+        self._tasks = Cadence(idle=float("inf"))
+        self._runs = Cadence(idle=IDLE_PAUSE)
+        self._foreign = 0
+        self._unread = False
+        self._count_at = 0.0
+        self._listed_at = 0.0
+        self._stuck_at = 0.0
+        self._tasks_since, self._runs_since = datetime.now(UTC) - TASKS_REACH, datetime.now(UTC) - RUNS_REACH
         self._stir = asyncio.Event()
 
     def report_to(self, listener: Listener) -> None:
@@ -92,9 +123,11 @@ class Observer:
     def follow(self, dag_run_id: str, uid: str, dag_id: str, *, unread: bool = False) -> None:
         """Take up a run that Airflow has: just created, or (`unread`) for a while, so that its state is to be read."""
         if dag_run_id not in self._live:
-            self._live[dag_run_id] = Followed(uid, dag_id, _clock(), expected=_clock())
+            self._live[dag_run_id] = Followed(uid, dag_id, _clock())
+            self._asker(dag_id).expect(dag_run_id, _clock() + PODLESS_SECONDS)
         if unread:
-            self._sweep_at = min(self._sweep_at, _clock() + UNREAD_PAUSE)
+            self._unread = True
+            self._count_at = min(self._count_at, _clock() + UNREAD_PAUSE)
         self._stir.set()
 
     def pod_moved(self, dag_run_id: str, *, ended: bool) -> None:
@@ -102,36 +135,33 @@ class Observer:
         run = self._live.get(dag_run_id)
         if run is None:
             return
-        run.podless = False
+        asker = self._asker(run.dag_id)
         if not ended:
-            run.expected = None
-        elif run.expected is None:
-            run.expected = _clock()
+            asker.drop(dag_run_id)
+        elif run.podless or asker.since(dag_run_id) is None:
+            asker.expect(dag_run_id, _clock() + ENDED_SECONDS)
             self._stir.set()
+        run.podless = False
 
     def forget(self, dag_run_id: str) -> None:
         """Nobody wants to hear of this run any more."""
-        self._live.pop(dag_run_id, None)
+        if (run := self._live.pop(dag_run_id, None)) is not None:
+            self._asker(run.dag_id).drop(dag_run_id)
 
     def abandon(self, dag_id: str, dag_run_id: str) -> None:
         """Stop this run as soon as Airflow lets us, or has it; its resource is gone, or asks for another one."""
         self._abandoned[dag_id, dag_run_id] = _clock() + ABANDONED_SECONDS
-        self._sweep_at = min(self._sweep_at, _clock() + UNREAD_PAUSE)
+        self._count_at = min(self._count_at, _clock() + UNREAD_PAUSE)
         self._stir.set()
 
     async def run(self) -> None:
         """Ask, for ever."""
-        self._asked_at = _clock()  # not at once: the resources have to be known first
-        self._sweep_at = _clock() + self._sweep_seconds
+        self._tasks.asked_at = self._runs.asked_at = _clock()  # not at once: the resources have to be known first
+        self._count_at = _clock() + self._sweep_seconds
         while True:
             await self._until_due()
             try:
-                if _clock() >= self._sweep_at:
-                    await self._sweep()
-                else:
-                    await self._ask()
-                if _clock() >= self._dags_at:
-                    await self._look_at_dags()
+                await self._ask()
             except AirflowError as error:
                 log.warning("Airflow cannot be observed: %s", error)
                 await asyncio.sleep(max(self._airflow.gate.pause, UNREAD_PAUSE))
@@ -139,41 +169,82 @@ class Observer:
     async def _until_due(self) -> None:
         while True:
             self._stir.clear()
+            now = _clock()
             try:
-                async with asyncio.timeout_at(self._due()):
+                async with asyncio.timeout_at(min(self._count_at, self._tasks.due(now), self._runs.due(now))):
                     await self._stir.wait()
             except TimeoutError:
                 return
 
-    def _due(self) -> float:
-        """When to ask next, in the loop's time."""
-        expected = [run.expected for run in self._live.values() if run.expected is not None]
-        age = _clock() - max(expected) if expected else 0.0
-        pause = next(pause for limit, pause in CADENCE if age < limit) if expected else IDLE_PAUSE
-        return min(self._sweep_at, self._asked_at + pause)
-
     async def _ask(self) -> None:
-        """List what ended, or was marked otherwise, since the last question."""
-        now, self._asked_at = datetime.now(UTC), _clock()
-        for run in await self._airflow.changed_runs(self._changed_since - OVERLAP):
-            self._report(run)
-        self._changed_since = now
-        waits = [_clock() - run.expected for run in self._live.values() if run.expected and not run.podless]
-        if max(waits, default=0.0) > LATE_SECONDS:
-            self._sweep_at = min(self._sweep_at, self._swept_at + LATE_SECONDS)
+        now = _clock()
+        if now >= self._tasks.due(now):
+            await self._ask_for_tasks()
+        if now >= self._runs.due(now):
+            await self._ask_for_runs()
+        if now >= self._count_at:
+            await self._count()
+        if now >= self._stuck_at:
+            await self._look_at_the_stuck()
 
-    async def _sweep(self) -> None:
+    def _asker(self, dag_id: str) -> Cadence:
+        """Which question tells the end of this DAG's runs."""
+        return self._tasks if dag_id == self._dag_id else self._runs
+
+    async def _ask_for_tasks(self) -> None:
+        """List the tasks of the generic DAG that have ended since the last question."""
+        self._tasks.asked_at = _clock()
+        for run in await self._airflow.ended_tasks(self._dag_id, self._tasks_since - TASK_OVERLAP):
+            self._tasks_since = max(self._tasks_since, run.ended_at or self._tasks_since)
+            if run.dag_run_id in self._live:
+                self._settling[run.dag_run_id] = _clock() + SETTLED_SECONDS
+                self._report(run)
+
+    async def _ask_for_runs(self) -> None:
+        """List the runs that ended, or were marked otherwise, since the last question; of other DAGs those begun."""
+        now, self._runs.asked_at = datetime.now(UTC), _clock()
+        since = self._runs_since - OVERLAP
+        for run in await self._airflow.changed_runs(since):
+            self._settling.pop(run.dag_run_id, None)
+            self._report(run)
+        waiting = {run.dag_id for run in self._live.values() if run.dag_id != self._dag_id and not run.running}
+        for dag_id in sorted(waiting):
+            for run in await self._airflow.started_runs(dag_id, since):
+                self._report(run)
+        self._runs_since = now
+
+    async def _count(self) -> None:
+        """Count the live runs, and list them all when there are more, or fewer, than we know of."""
         await self._end_abandoned()
-        followed = dict(self._live)
+        count = await self._airflow.count_live_runs()
+        now = _clock()
+        self._count_at = now + self._sweep_seconds
+        self._settling = {run: until for run, until in self._settling.items() if until > now}
+        surprise = not 0 <= count - len(self._live) - self._foreign <= len(self._settling)
+        age = now - self._listed_at
+        if (
+            self._unread
+            or age >= LIST_ALL_AFTER * self._sweep_seconds
+            or (surprise and age >= LIST_SECONDS * len(self._live))
+        ):
+            await self._list_all()
+
+    async def _list_all(self) -> None:
+        followed, self._unread = dict(self._live), False
+        await self._ask_for_tasks()
         live = {run.dag_run_id: run for run in await self._airflow.live_runs()}
         for run in live.values():
-            self._report(run)
+            if run.dag_run_id not in self._settling:
+                self._report(run)
         for dag_run_id, known in followed.items():
             if dag_run_id in self._live and dag_run_id not in live:
-                found = await self._airflow.read(known.dag_id, dag_run_id)
-                self._report(found or DagRun(dag_run_id, LOST))
-        self._swept_at = _clock()
-        self._sweep_at = self._swept_at + self._sweep_seconds
+                await self._read(dag_run_id, known)
+        self._listed_at = _clock()
+        self._foreign = sum(run not in self._live and run not in self._settling for run in live)
+
+    async def _read(self, dag_run_id: str, known: Followed) -> None:
+        found = await self._airflow.read(known.dag_id, dag_run_id)
+        self._report(found or DagRun(dag_run_id, LOST))
 
     async def _end_abandoned(self) -> None:
         for (dag_id, dag_run_id), until in list(self._abandoned.items()):
@@ -183,25 +254,41 @@ class Observer:
             if run is not None or _clock() > until:
                 self._abandoned.pop((dag_id, dag_run_id), None)
 
-    async def _look_at_dags(self) -> None:
+    async def _look_at_the_stuck(self) -> None:
         """Look why runs do not get on, before their pod or after it: DAG by DAG, however many runs there are."""
-        self._dags_at = _clock() + PODLESS_SECONDS
         now = _clock()
-        waits = ((run, run.since if run.podless else run.expected) for run in self._live.values())
-        waiting = [run for run, since in waits if since is not None and now - since > PODLESS_SECONDS]
-        health = await self._airflow.health_trouble() if waiting else None
+        self._stuck_at = now + STUCK_SECONDS
+        stuck = {run.dag_id for dag_run_id, run in self._live.items() if self._is_stuck(dag_run_id, run, now)}
+        health = await self._airflow.health_trouble() if stuck else None
         troubles: dict[str, Trouble] = {}
-        for dag_id in sorted({run.dag_id for run in waiting}):
+        for dag_id in sorted(stuck):
             if trouble := await self._airflow.dag_trouble(dag_id) or health:
                 troubles[dag_id] = trouble
         if self._listener is not None:
             self._listener.dags_seen(troubles)
+        await self._read_the_late(now)
+
+    def _is_stuck(self, dag_run_id: str, run: Followed, now: float) -> bool:
+        if run.podless:
+            return now - run.since > STUCK_SECONDS and not (run.running and run.dag_id != self._dag_id)
+        expected = self._asker(run.dag_id).since(dag_run_id)
+        return expected is not None and now - expected > STUCK_SECONDS
+
+    async def _read_the_late(self, now: float) -> None:
+        late = [*self._tasks.late(now, LATE_SECONDS), *self._runs.late(now, LATE_SECONDS)]
+        runs = [(self._live[run].read_at, run) for run in late if not self._live[run].podless]
+        for read_at, dag_run_id in sorted(runs)[:LATE_READS]:
+            if now - read_at >= LATE_SECONDS and (known := self._live.get(dag_run_id)) is not None:
+                known.read_at = now
+                await self._read(dag_run_id, known)
 
     def _report(self, run: DagRun) -> None:
         known = self._live.get(run.dag_run_id)
         uid = known.uid if known is not None else run.owner_uid
         if run.over:
             self.forget(run.dag_run_id)
+        elif known is not None:
+            known.running = run.state == "running"
         if uid is not None and self._listener is not None:
             self._listener.run_seen(uid, run)
 

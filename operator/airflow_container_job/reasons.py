@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 DECIDING: Final = "Deciding"
+HELD: Final = "Held"
 SPEC_CHANGED: Final = "SpecChanged"
 RERUNNING: Final = "Rerunning"
 STARTING: Final = "Starting"
@@ -40,6 +41,7 @@ TERMINAL: Final = frozenset({"Succeeded", "Failed"})
 REASONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Pending": {
         DECIDING: "The run is being handed to Airflow.",
+        HELD: "As many runs are in flight as may be; the message tells the place in line, as it was then.",
         SPEC_CHANGED: "The run of the old spec is being stopped; the new one follows.",
         RERUNNING: "The run is being stopped, because spec.rerun asks for another; that follows.",
         "AirflowUnreachable": "Airflow gives no usable answer; nothing is lost, the operator asks again.",

@@ -27,6 +27,8 @@ class Step(Enum):
     NOTHING = auto()
     ADMIT = auto()
     """Fix the id of the run that shall be, and hold the resource."""
+    LINE_UP = auto()
+    """Wait for the turn to ask Airflow."""
     TRIGGER = auto()
     """Ask Airflow for the decided run."""
     READ = auto()
@@ -112,8 +114,10 @@ def _while_kept(job: Job, facts: Facts, now: datetime) -> Step:
 
 def _while_wanted(job: Job, facts: Facts, now: datetime) -> Step:
     """The decided run is what is asked for: see to it that it is, and follow it."""
+    if facts.run is None and not job.triggered:
+        return Step.TRIGGER if facts.turn else Step.LINE_UP
     if facts.run is None:
-        return Step.READ if job.triggered else Step.TRIGGER
+        return Step.READ
     told = facts.blocked is not None or pods.refused_since(job, facts) or _overdue(job, facts, now)
     if job.triggered and not facts.run.over and pods.between(job, facts) and not told:
         return Step.NOTHING

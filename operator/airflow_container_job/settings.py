@@ -32,8 +32,14 @@ class Settings(BaseSettings):
     namespaces: Annotated[frozenset[str], NoDecode] = frozenset()
     """Namespaces whose resources are served, separated by commas; none given means all."""
 
+    max_in_flight: Annotated[int, Field(ge=1)] = 1000
+    """Runs that Airflow has at once, as many as its triggerers take (`[triggerer] capacity` each); the rest waits."""
+
+    max_in_flight_per_namespace: Annotated[int, Field(ge=1)] | None = None
+    """The same for each namespace; none given means no limit of its own."""
+
     sweep_seconds: Annotated[float, Field(gt=0)] = 60
-    """How often all live runs are compared with Airflow; pods tell about ends long before."""
+    """How often live runs are counted, and listed when one is missing or too many; ends are seen long before."""
 
     deletion_deadline_seconds: Annotated[float, Field(gt=0)] = 60
     """How long a deleted resource waits for its run to stop before it is let go all the same."""

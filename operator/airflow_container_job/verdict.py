@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from airflow_container_job import pods, reasons
 from airflow_container_job.closing import Close, closing, unresolved
-from airflow_container_job.facts import LOST, DagRun, Facts, Outcome, Trouble
+from airflow_container_job.facts import LOST, DagRun, Facts, Outcome
 from airflow_container_job.job import Job
 from dynamic_pod import outcome
 
@@ -53,7 +53,7 @@ def judge(job: Job, facts: Facts, known: Outcome, now: datetime, *, own_dag: boo
     if close is not None and not succeeded_first(job, facts, close):
         return _closing(job, facts, close)
     if facts.run is None:
-        return as_before(job) if job.triggered else _not_yet(job, facts.trouble)
+        return as_before(job) if job.triggered else _not_yet(job, facts)
     if facts.run.over:
         return _ended(facts, facts.run, known, own_dag=own_dag)
     if own_dag:
@@ -107,7 +107,10 @@ def _too_late(job: Job, facts: Facts) -> str:
     return f"No container ran within {job.spec.get('startDeadlineSeconds')} s.{waited}"
 
 
-def _not_yet(job: Job, trouble: Trouble | None) -> Verdict:
+def _not_yet(job: Job, facts: Facts) -> Verdict:
+    if facts.held is not None:
+        return Verdict("Pending", facts.held.reason, facts.held.message)
+    trouble = facts.trouble
     return DECIDING if trouble is None else _sticky(job, Verdict("Pending", trouble.reason, trouble.message))
 
 

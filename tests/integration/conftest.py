@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.fake_airflow import FakeAirflow
-from tests.support.operator_process import OperatorProcess
-from tests.support.wait import until
+from tests.support.operator_process import OperatorProcess, deployed_operator_away
 from tests.support.world import World
-
-DEPLOYED = ("-n", "airflow-container-job", "deployment", "operator")
-"""The operator that `make up` installs."""
 
 
 @pytest.fixture(scope="package")
@@ -27,25 +22,6 @@ def cluster() -> Iterator[Cluster]:
     with deployed_operator_away(cluster):
         yield cluster
     signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def deployed_operator_away(cluster: Cluster) -> Iterator[None]:
-    """Scale the installed operator to nothing for the block."""
-    deployment = cluster.read(*DEPLOYED)
-    if deployment is None:
-        yield
-        return
-    scale = ("scale", *DEPLOYED, "--replicas")
-    labels = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
-    pods = ("get", *DEPLOYED[:2], "pods", "-l", labels, "-o", "name")
-    cluster.kubectl(*scale, "0")
-    try:
-        until("the installed operator has ended", lambda: not cluster.kubectl(*pods).stdout, seconds=60)
-        yield
-    finally:
-        cluster.kubectl(*scale, str(deployment["spec"]["replicas"]))
-        cluster.kubectl("rollout", "status", *DEPLOYED, "--timeout=120s")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Kubernetes events: one at each turn, none for what stays, and none again after a restart."""
+"""Kubernetes events: one at each turn off the straight way, none for what stays, and none again after a restart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.wait import stays, until
 from tests.support.world import World, now
 
 
-def test_a_job_that_succeeds(world: World) -> None:
+def test_a_job_that_succeeds_is_told_by_its_status_alone(world: World) -> None:
     run = world.triggered("good")
     pod = world.add_pod("good")
     world.pod_runs(pod)
@@ -16,8 +16,8 @@ def test_a_job_that_succeeds(world: World) -> None:
     world.pod_ends(pod)
     world.airflow.finish(run, "success")
     world.wait("good", "Succeeded")
-    until("both are there", lambda: len(world.events("good")) >= 2)
-    assert world.events("good") == ["Triggered", "Completed"]
+    until("the finalizer is gone", lambda: world.released("good"))
+    assert world.events("good") == []
 
 
 def test_a_job_that_is_tried_twice(world: World) -> None:
@@ -38,8 +38,8 @@ def test_a_job_that_is_tried_twice(world: World) -> None:
     )
     world.airflow.finish(run, "failed")
     world.wait("twice", "Failed")
-    until("all are there", lambda: len(world.events("twice")) >= 3)
-    assert world.events("twice") == ["Triggered", "AttemptFailed", "Error"]
+    until("all are there", lambda: len(world.events("twice")) >= 2)
+    assert world.events("twice") == ["AttemptFailed", "Error"]
     seen = world.namespace.kubectl("describe", "acj", "twice").stdout
     assert "Attempt 1 ended: Error (exit code 3)" in seen
     assert "airflow-container-job" in seen
@@ -50,10 +50,10 @@ def test_what_is_waited_for_is_told_once(world: World) -> None:
     pod = world.add_pod("waits")
     world.pod_waits(pod, "ErrImagePull", "not found")
     world.wait("waits", "Queued", "ImagePullBackOff")
-    until("it is told", lambda: world.events("waits") == ["Triggered", "ImagePullBackOff"])
+    until("it is told", lambda: world.events("waits") == ["ImagePullBackOff"])
     world.pod_waits(pod, "ImagePullBackOff", "Back-off 10s")
     world.pod_waits(pod, "ErrImagePull", "still not found")
-    stays("no more is told", lambda: len(world.events("waits")) == 2, seconds=3)
+    stays("no more is told", lambda: len(world.events("waits")) == 1, seconds=3)
 
 
 def test_an_outage_is_told_once(world: World) -> None:
@@ -63,19 +63,20 @@ def test_an_outage_is_told_once(world: World) -> None:
     stays("no more is told", lambda: world.events("outage") in ([], ["AirflowUnreachable"]), seconds=6)
     world.airflow.come_back()
     world.wait("outage", "Queued")
-    until("both are there", lambda: world.events("outage") == ["AirflowUnreachable", "Triggered"])
+    stays("nothing is told of what is well", lambda: world.events("outage") == ["AirflowUnreachable"], seconds=2)
 
 
 def test_a_restart_tells_nothing_again(world: World) -> None:
     run = world.triggered("restarted")
-    world.finished("finished")
-    until("the first is told", lambda: world.events("restarted") == ["Triggered"])
-    finished = world.events("finished")
+    world.pod_waits(world.add_pod("restarted"), "ErrImagePull", "not found")
+    world.finished("finished", "failed")
+    until("the first is told", lambda: world.events("restarted") == ["ImagePullBackOff"])
+    until("the end is told", lambda: world.events("finished") == ["MarkedFailed"])
     world.operator.kill()
     world.operator.start()
     world.triggered("after")
-    stays("nothing again", lambda: world.events("restarted") == ["Triggered"], seconds=3)
-    assert world.events("finished") == finished
+    stays("nothing again", lambda: world.events("restarted") == ["ImagePullBackOff"], seconds=3)
+    assert world.events("finished") == ["MarkedFailed"]
     world.airflow.finish(run, "success")
     world.wait("restarted", "Succeeded")
     until("the end is told", lambda: len(world.events("restarted")) == 2)

@@ -76,7 +76,7 @@ def test_an_airflow_that_is_in_trouble(world: World, status: int) -> None:
     world.apply(name)
     world.wait(name, "Queued")
     assert len(world.runs_of(name)) == 1
-    until("both are told", lambda: world.events(name) == ["AirflowUnreachable", "Triggered"])
+    until("it is told", lambda: world.events(name) == ["AirflowUnreachable"])
 
 
 def test_an_account_without_rights_is_named(world: World) -> None:

@@ -143,7 +143,7 @@ def test_marked_before_its_end(world: World, state: str, phase: str, reason: str
     status = world.wait(name, phase, reason)
     assert status["dagRunState"] == state
     assert conditions(status)["Finished"] == "True"
-    assert world.events(name) == ["Triggered", reason]
+    assert world.events(name) == [reason]
     until("the finalizer is gone", lambda: world.released(name))
 
 
@@ -246,7 +246,7 @@ def test_deleted_before_its_end(world: World) -> None:
     world.airflow.delete_run(run)
     world.wait("lost", "Failed", "DagRunLost")
     assert world.runs_of("lost") == []
-    assert world.events("lost") == ["Triggered", "DagRunLost"]
+    assert world.events("lost") == ["DagRunLost"]
     world.namespace.patch("lost", rerun="again")
     world.wait("lost", "Queued")
     assert len(world.runs_of("lost")) == 1
@@ -268,3 +268,30 @@ def test_deleted_after_its_end(world: World) -> None:
     before = world.namespace.job("forgotten")
     world.airflow.delete_run(run)
     stays("nothing is written", lambda: world.namespace.job("forgotten") == before, seconds=5)
+
+
+# ---- a task that is over before its run is
+
+
+def test_the_end_of_its_only_task_is_the_end_of_a_run(world: World) -> None:
+    """The scheduler ends the run when its turn comes; that it still lists it as running means nothing by then."""
+    run = world.triggered("swift")
+    pod = world.add_pod("swift")
+    world.pod_runs(pod)
+    world.wait("swift", "Running")
+    world.pod_ends(pod, at=now())
+    world.airflow.start(run)
+    world.airflow.end_task(run, "success")
+    status = world.wait("swift", "Succeeded", "Completed", seconds=8)
+    assert status["dagRunState"] == "success"
+    assert world.run_state(run) == "running"
+    counted = world.airflow.count("GET", "dagRuns$")
+    until("the live runs are counted again", lambda: world.airflow.count("GET", "dagRuns$") >= counted + 3)
+    assert world.namespace.status("swift") == status
+
+    world.operator.kill()
+    world.operator.start()
+    world.triggered("after-swift")
+    stays("it is not taken for cleared", lambda: world.namespace.status("swift") == status, seconds=6)
+    world.airflow.finish(run, "success")
+    stays("its run's end says nothing new", lambda: world.namespace.status("swift") == status, seconds=3)

@@ -102,6 +102,11 @@ class FakeStore:
         """Let the run end, as `success` or `failed`; or mark it so, as somebody may before or after its end."""
         self._move(dag_run_id, state)
 
+    def end_task(self, dag_run_id: str, state: str) -> None:
+        """Let the run's only task end so; the scheduler has not looked at the run since."""
+        with self._lock:
+            self._runs[self._find(dag_run_id)]["task"] = {"state": state, "end_date": _now()}
+
     def clear(self, dag_run_id: str) -> None:
         """Clear the run, as somebody may in Airflow's UI, before or after its end: it is to run again."""
         with self._lock:
@@ -243,6 +248,31 @@ class FakeStore:
             "next_cursor": str(rest[limit - 1]["id"]) if len(rest) > limit else None,
         }
 
+    def _list_tasks(self, request: Request) -> Answer:
+        """Every run has one task, as those of the generic DAG have."""
+        after, limit = int(request.first("cursor") or 0), min(int(request.first("limit", "50")), PAGE_LIMIT)
+        found = [
+            run
+            for run in self._runs.values()
+            if run["id"] > after
+            and run["dag_run_id"].startswith(request.first("run_id_prefix_pattern"))
+            and run["dag_id"].startswith(request.first("dag_id_prefix_pattern"))
+            and (run["task"]["state"] or "none") in request.query.get("state", [run["task"]["state"]])
+            and _at_least(run["task"]["end_date"], request.first("end_date_gte"))
+        ]
+        return 200, {
+            "task_instances": [_task(run) for run in found[:limit]],
+            "total_entries": len(found),
+            "next_cursor": str(found[limit - 1]["id"]) if len(found) > limit else None,
+        }
+
+    def _get_task(self, _: Request, dag_id: str, run_id: str, task_id: str) -> Answer:
+        if (dag_id, run_id) not in self._runs:
+            raise Refusal(
+                404, f"The Task Instance with dag_id: `{dag_id}`, run_id: `{run_id}` and task_id: `{task_id}`"
+            )
+        return 200, _task(self._runs[dag_id, run_id])
+
     def _get_xcom(self, _: Request, dag_id: str, run_id: str, task_id: str, key: str) -> Answer:
         if (run_id, task_id, key) not in self._xcoms:
             raise Refusal(404, f"XCom entry with key: `{key}` not found")
@@ -256,6 +286,8 @@ class FakeStore:
         ("GET", "/api/v2/dags/([^/]+)", _get_dag),
         ("POST", "/api/v2/dags/([^/]+)/dagRuns", _post_run),
         ("GET", "/api/v2/dags/([^/]+)/dagRuns", _list_runs),
+        ("GET", "/api/v2/dags/~/dagRuns/~/taskInstances", _list_tasks),
+        ("GET", "/api/v2/dags/([^/]+)/dagRuns/([^/]+)/taskInstances/([^/]+)", _get_task),
         ("GET", "/api/v2/dags/([^/]+)/dagRuns/([^/]+)", _get_run),
         ("PATCH", "/api/v2/dags/([^/]+)/dagRuns/([^/]+)", _patch_run),
         ("GET", "/api/v2/dags/([^/]+)/dagRuns/([^/]+)/taskInstances/([^/]+)/xcomEntries/(.+)", _get_xcom),
@@ -297,6 +329,7 @@ def _new_run(dag_id: str, run_id: str, conf: Json, note: str | None, number: int
         "conf": conf,
         "note": note,
         "dag_versions": [],
+        "task": {"state": None, "end_date": None},
     }
 
 
@@ -312,11 +345,18 @@ def _set_state(run: Json, state: str) -> None:
     elif run["state"] not in FINISHED:
         run["end_date"] = now
     run["state"] = state
+    over = state in FINISHED
+    run["task"] = {"state": state if over else None, "end_date": run["end_date"] if over else None}
 
 
 def _public(run: Json) -> Json:
-    """The run as DAGRunResponse shows it: these two are Airflow's own, to filter and order by."""
-    return {key: value for key, value in run.items() if key not in ("id", "updated_at")}
+    """The run as DAGRunResponse shows it: the others are Airflow's own, to filter and order by, and the task."""
+    return {key: value for key, value in run.items() if key not in ("id", "updated_at", "task")}
+
+
+def _task(run: Json) -> Json:
+    """Give the run's only task as TaskInstanceResponse shows it, as far as it is read."""
+    return {"task_id": "run", "dag_id": run["dag_id"], "dag_run_id": run["dag_run_id"], **run["task"]}
 
 
 def _selected(run: Json, request: Request) -> bool:

@@ -10,14 +10,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import yaml
 
-from tests.support.cluster import ROOT, Json, Namespace
-from tests.support.fake_airflow import FakeAirflow
+from tests.support.cluster import ROOT, Cluster, Json, Namespace
 from tests.support.fake_store import PASSWORD, USERNAME
 from tests.support.wait import until
 
@@ -38,10 +38,24 @@ QUICK: Final = {
 """Shorter than in production, so that a test sees each of them pass."""
 
 
+DEPLOYED: Final = ("-n", "airflow-container-job", "deployment", "operator")
+"""The operator that `make up` installs."""
+
+
+class Served(Protocol):
+    """An Airflow, as far as the operator has to find it."""
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+
+
 class OperatorProcess:
     """The operator, serving one namespace; its log is kept over restarts."""
 
-    def __init__(self, namespace: Namespace, airflow: FakeAirflow, folder: Path) -> None:
+    def __init__(
+        self, namespace: Namespace, airflow: Served, folder: Path, settings: Mapping[str, str] = QUICK
+    ) -> None:
         credentials = folder / "credentials"
         credentials.mkdir()
         (credentials / "username").write_text(USERNAME)
@@ -51,7 +65,7 @@ class OperatorProcess:
         self._log = folder / "operator.log"
         self._environment: Mapping[str, str] = {
             **namespace.cluster.environment,
-            **QUICK,
+            **settings,
             "KUBECONFIG": str(kubeconfig),
             "PYTHONPATH": SOURCES,
             "ACJ_AIRFLOW_URL": airflow.url,
@@ -69,6 +83,12 @@ class OperatorProcess:
     def alive(self) -> bool:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of its process, which must run."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> None:
         """Start it; it is under way, not ready, when this returns."""
@@ -94,6 +114,25 @@ class OperatorProcess:
             finally:
                 process.kill()
                 process.wait()
+
+
+@contextmanager
+def deployed_operator_away(cluster: Cluster) -> Iterator[None]:
+    """Scale the installed operator to nothing for the block."""
+    deployment = cluster.read(*DEPLOYED)
+    if deployment is None:
+        yield
+        return
+    scale = ("scale", *DEPLOYED, "--replicas")
+    labels = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
+    pods = ("get", *DEPLOYED[:2], "pods", "-l", labels, "-o", "name")
+    cluster.kubectl(*scale, "0")
+    try:
+        until("the installed operator has ended", lambda: not cluster.kubectl(*pods).stdout, seconds=60)
+        yield
+    finally:
+        cluster.kubectl(*scale, str(deployment["spec"]["replicas"]))
+        cluster.kubectl("rollout", "status", *DEPLOYED, "--timeout=120s")
 
 
 def _account(namespace: Namespace) -> Json:

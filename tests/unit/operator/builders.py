@@ -74,7 +74,7 @@ def recorded(phase: str, reason: str, *, generation: int = 1, state: str | None 
 def facts(state: str | None = None, *pods: dict[str, Any], gone: bool = False) -> Facts:
     known: dict[str, Mapping[str, Any]] = {pod["metadata"]["uid"]: pod for pod in pods}
     run = None if state is None else DagRun(run_id(), state)
-    return Facts(run=run, pods=known, gone=set(known) if gone else set())
+    return Facts(turn=True, run=run, pods=known, gone=set(known) if gone else set())
 
 
 def pod(

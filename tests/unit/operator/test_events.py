@@ -1,4 +1,4 @@
-"""Kubernetes events: one at each turn, none for what stays."""
+"""Kubernetes events: one at each turn that a person may have to know of, none on the straight way."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[tuple[bool, str]]]] 
     "nothing new": (QUEUED, QUEUED, []),
     "decided": ({}, {"phase": "Pending", "reason": "Deciding"}, []),
     "Airflow away": ({}, {"phase": "Pending", "reason": "AirflowUnreachable"}, [(True, "AirflowUnreachable")]),
-    "triggered": ({"phase": "Pending", "reason": "AirflowUnreachable"}, QUEUED, [(False, "Triggered")]),
-    "triggered as the next run": (DONE, QUEUED | {"dagRunId": "acj-x-2"}, [(False, "Triggered")]),
+    "held": ({}, {"phase": "Pending", "reason": "Held"}, []),
+    "triggered": ({"phase": "Pending", "reason": "AirflowUnreachable"}, QUEUED, []),
+    "triggered as the next run": (DONE, QUEUED | {"dagRunId": "acj-x-2"}, []),
     "no node": (QUEUED, QUEUED | {"reason": "Unschedulable"}, [(True, "Unschedulable")]),
     "running is no turn: the pod tells": (QUEUED, RUNNING, []),
     "an attempt that failed, and another follows": (
@@ -34,7 +35,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[tuple[bool, str]]]] 
         [],
     ),
     "told once": (RUNNING | {"attempts": [FIRST_FAILED]}, RUNNING | {"attempts": [FIRST_FAILED]}, []),
-    "succeeded": (RUNNING, DONE, [(False, "Completed")]),
+    "succeeded": (RUNNING, DONE, []),
     "failed": (RUNNING, DONE | {"phase": "Failed", "reason": "Error"}, [(True, "Error")]),
     "suspended while running: its pod's end is no failed attempt": (
         RUNNING,

@@ -27,7 +27,7 @@ ARGO_CD = {"labels": {"app.kubernetes.io/instance": "shop"}}
 
 
 def away() -> Facts:
-    return Facts(trouble=Trouble("AirflowUnreachable", "refused"))
+    return Facts(turn=True, trouble=Trouble("AirflowUnreachable", "refused"))
 
 
 def doubted(state: str | None = None, *pods: dict[str, Any]) -> Facts:

@@ -1,0 +1,221 @@
+"""All that is known about every job, from what others report: the watches, the observer, and answers to writes.
+
+Each report is taken into what is known, and tells the controller which job deserves a look. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from airflow_container_job import pods, reasons, status
+from airflow_container_job.closing import live
+from airflow_container_job.decision import parse_time
+from airflow_container_job.errors import InvalidJob
+from airflow_container_job.facts import LOST, DagRun, Facts, Trouble
+from airflow_container_job.job import Job, parse
+from airflow_container_job.observer import Observer
+from dynamic_pod import contract, outcome
+
+FIRST: Final = -(2**31) - 2
+"""Rank of a look at what goes on already: before every start, whatever its priority."""
+
+NEXT: Final = FIRST + 1
+"""Rank of a look at a job that has its turn: before those that only get in line."""
+
+STRANGERS: Final = 10_000
+"""Runs that are remembered though their resource is not known: after a start Airflow may be faster than the list."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Known:
+    """One job and all that is known about it."""
+
+    job: Job | None = None
+    facts: Facts = field(default_factory=Facts)
+
+    @property
+    def rank(self) -> int:
+        """Where it waits for a look: ends before starts, then by `spec.priority`."""
+        if self.job is None or self.job.triggered or self.job.deleted_at is not None:
+            return FIRST
+        if self.facts.turn:
+            return NEXT
+        return -int(self.job.spec.get("priority", 0))
+
+
+class Listener(Protocol):
+    """Who looks at jobs."""
+
+    def stirred(self, uid: str, known: Known) -> None:
+        """Something new is known about this job."""
+
+    def left(self, uid: str) -> None:
+        """The resource is no longer there."""
+
+
+class Memory:
+    """Every job by its uid, also one of which only a pod or an event has been seen yet."""
+
+    def __init__(self, observer: Observer, links: status.Links, listener: Listener, watched: int) -> None:
+        """`watched`: how many lists of pods must have come before anything may be decided."""
+        self._observer = observer
+        self._links = links
+        self._listener = listener
+        self._known: dict[str, Known] = {}
+        self._resources = 0
+        self._grown = asyncio.Event()
+        self._strangers: dict[str, DagRun] = {}
+        self._blocked: Mapping[str, Trouble] = {}
+        self._unlisted = watched
+        self.pods_known = asyncio.Event()
+
+    @property
+    def resources(self) -> int:
+        """How many resources there are, as far as they have been seen."""
+        return self._resources
+
+    async def until_known(self, resources: int) -> None:
+        """Wait until so many resources have been seen."""
+        while self._resources < resources:
+            self._grown.clear()
+            await self._grown.wait()
+
+    def find(self, uid: str) -> Known | None:
+        """What is known about this job."""
+        return self._known.get(uid)
+
+    def blocked(self, dag_id: str) -> Trouble | None:
+        """Why runs of this DAG are not started, if anything is known."""
+        return self._blocked.get(dag_id)
+
+    def job_seen(self, body: Mapping[str, Any]) -> None:
+        """A version of a resource, from the watch or as the answer to a write."""
+        try:
+            job = parse(body)
+        except InvalidJob as error:
+            log.warning("A resource cannot be read: %s", error)
+            return
+        known = self._known.setdefault(job.uid, Known())
+        if known.job is not None and int(known.job.resource_version) >= int(job.resource_version):
+            return
+        if known.job is not None and known.job.decision != job.decision:
+            known.facts.begin_anew()
+        if known.job is None:
+            self._resources += 1
+            self._grown.set()
+        known.job = job
+        if (run := self._strangers.pop(job.uid, None)) is not None:
+            self.run_seen(job.uid, run)
+        self._listener.stirred(job.uid, known)
+
+    def job_gone(self, uid: str) -> None:
+        """A resource is no longer there."""
+        known = self._known.pop(uid, None)
+        if known is None or known.job is None:
+            return
+        self._resources -= 1
+        if known.job.decision is not None:
+            dag_run_id = known.job.decision.dag_run_id
+            if live(known.job, known.facts):  # nobody held it: the finalizer was taken off by hand
+                self._observer.abandon(self._links.dag_of(known.job), dag_run_id)
+            self._observer.forget(dag_run_id)
+        self._listener.left(uid)
+
+    def pod_seen(self, pod: Mapping[str, Any], gone: bool) -> None:
+        """A version of one of our pods; `gone` when it is the last one."""
+        uid = owner_of(pod)
+        if uid is None:
+            return
+        known = self._known.setdefault(uid, Known())
+        before = known.facts.pods.get(pod["metadata"]["uid"])
+        if before is None or not outcome.over(before):  # deleting it moves the time by which its end was judged
+            known.facts.pods[pod["metadata"]["uid"]] = slim(pod)
+        if gone:
+            known.facts.gone.add(pod["metadata"]["uid"])
+        else:
+            known.facts.gone.discard(pod["metadata"]["uid"])  # a list from the server's cache may be behind
+        if known.job is None and known.facts.gone >= known.facts.pods.keys():
+            del self._known[uid]  # the last of a resource that is gone, too
+        if (run := pods.run_of(pod)) is not None:
+            self._observer.pod_moved(run, ended=gone or outcome.over(pod))
+        self._listener.stirred(uid, known)
+
+    def pods_listed(self, namespace: str | None, uids: set[str]) -> None:
+        """These are all pods there are in this namespace (None: everywhere): others we knew are gone."""
+        for uid, known in self._known.items():
+            for pod_uid, pod in known.facts.pods.items():
+                here = namespace in (None, pod["metadata"]["namespace"])
+                if here and pod_uid not in uids and pod_uid not in known.facts.gone:
+                    known.facts.gone.add(pod_uid)
+                    self._listener.stirred(uid, known)
+        self._unlisted -= 1
+        if self._unlisted <= 0:
+            self.pods_known.set()
+
+    def refusal_seen(self, event: Mapping[str, Any], gone: bool) -> None:
+        """An event that says why the API server refuses a job's pod."""
+        uid = event["involvedObject"].get("uid", "")
+        if gone:
+            known = self._known.get(uid)
+            if known is not None and known.job is None and not known.facts.pods:
+                del self._known[uid]
+            return
+        known = self._known.setdefault(uid, Known())  # its resource may be listed later than the event
+        message = event.get("message", "")
+        reason = reasons.QUOTA_EXCEEDED if "exceeded quota" in message else reasons.FAILED_CREATE
+        at = event.get("lastTimestamp") or event.get("eventTime")
+        refused, before = Trouble(reason, message, parse_time(at)), known.facts.refused
+        if before is not None and before.at and refused.at and refused.at < before.at:
+            return
+        known.facts.refused = refused
+        if known.job is not None:
+            self._listener.stirred(uid, known)
+
+    def run_seen(self, uid: str, run: DagRun) -> None:
+        """Airflow's word on a run of this job."""
+        known = self._known.get(uid)
+        if known is None or known.job is None:
+            self._strangers[uid] = run
+            if len(self._strangers) > STRANGERS:
+                del self._strangers[next(iter(self._strangers))]
+            return
+        if known.job.decision is None or known.job.decision.dag_run_id != run.dag_run_id:
+            return
+        if known.job.finished:  # what was recorded stands, until Airflow has been asked again
+            known.facts.doubted = known.job.recorded.get("dagRunState") != run.state and known.job.triggered
+        elif known.facts.run is not None and known.facts.run.over and known.facts.run.state != LOST and not run.over:
+            known.facts.doubted = True  # asked for earlier, or cleared since: the end is recorded first, then checked
+        else:
+            known.facts.run = run
+            if not run.over:  # a request without an answer was carried out, as the list of live runs shows
+                self._observer.follow(run.dag_run_id, uid, self._links.dag_of(known.job))
+        self._listener.stirred(uid, known)
+
+    def dags_seen(self, troubles: Mapping[str, Trouble]) -> None:
+        """Why runs of these DAGs are not started; nothing is known against all others."""
+        if troubles == self._blocked:
+            return
+        self._blocked = dict(troubles)
+        for uid, known in self._known.items():
+            if known.job is not None and known.job.triggered and not known.job.finished:
+                self._listener.stirred(uid, known)
+
+
+def owner_of(pod: Mapping[str, Any]) -> str | None:
+    """The uid of the job this pod belongs to: label and owner reference must agree, a copied label is not enough."""
+    uid = (pod["metadata"].get("labels") or {}).get(contract.LABEL_JOB_UID)
+    owners = {reference["uid"] for reference in pod["metadata"].get("ownerReferences") or ()}
+    return uid if uid in owners else None
+
+
+def slim(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod without what nobody here reads: most of its spec, and the record of who manages which field."""
+    meta = {key: value for key, value in pod["metadata"].items() if key != "managedFields"}
+    gates = (pod.get("spec") or {}).get("schedulingGates") or ()
+    return {"metadata": meta, "spec": {"schedulingGates": gates}, "status": pod.get("status") or {}}

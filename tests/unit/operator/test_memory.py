@@ -1,0 +1,96 @@
+"""What is remembered of what others report, and who is believed. Steps are tested against a real API server."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from airflow_container_job.airflow_api import AirflowApi
+from airflow_container_job.cluster_api import ClusterApi
+from airflow_container_job.controller import Controller
+from airflow_container_job.facts import DagRun
+from airflow_container_job.line import Line
+from airflow_container_job.memory import Memory, owner_of, slim
+from airflow_container_job.observer import Observer
+from airflow_container_job.status import Links
+from tests.unit.operator.builders import UID, body_of, ended, job, recorded, run_id, running
+
+
+@pytest.fixture
+def memory() -> Memory:
+    """That of a controller that nobody runs: it has nobody to talk to."""
+    airflow, cluster = cast("AirflowApi", None), cast("ClusterApi", None)
+    observer = Observer(airflow, "container_job", 60)
+    return Controller(airflow, cluster, observer, Links("container_job", ""), timedelta(60), 1, Line(1000, None)).memory
+
+
+def test_nothing_is_kept_of_a_resource_and_its_pods_once_all_are_gone(memory: Memory) -> None:
+    memory.pod_seen(running(), gone=False)
+    assert memory._known
+    memory.pod_seen(ended(0), gone=True)
+    memory.pod_seen(ended(0), gone=True)
+    assert not memory._known
+
+
+def test_a_pod_that_only_copied_the_label_belongs_to_nobody(memory: Memory) -> None:
+    copy = running()
+    copy["metadata"]["ownerReferences"] = [{"uid": "another"}]
+    assert owner_of(copy) is None
+    memory.pod_seen(copy, gone=False)
+    assert not memory._known
+
+
+def test_a_pod_belongs_to_the_resource_that_label_and_owner_name() -> None:
+    assert owner_of(running()) == UID
+
+
+def test_of_a_pod_that_has_ended_the_first_word_counts(memory: Memory) -> None:
+    """Once it is over, the kubelet moves the time of its deletion, and it would no longer look stopped by it."""
+    memory.pod_seen(ended(137), gone=False)
+    later = ended(137)
+    later["metadata"]["deletionTimestamp"] = "2026-11-22T12:00:00Z"
+    memory.pod_seen(later, gone=False)
+    (pod,) = memory._known[UID].facts.pods.values()
+    assert "deletionTimestamp" not in pod["metadata"]
+
+
+def test_a_pod_keeps_the_gates_that_hold_it_back() -> None:
+    gates = [{"name": "acj.dev/pause"}]
+    assert slim(running() | {"spec": {"schedulingGates": gates, "containers": []}})["spec"] == {
+        "schedulingGates": gates
+    }
+
+
+def test_a_run_that_is_reported_before_its_resource_is_not_forgotten(memory: Memory) -> None:
+    """As after the operator's own start: what somebody marked while it was away is told once only."""
+    finished = job(status=recorded("Succeeded", "Completed", state="success"), held=False)
+
+    async def scenario() -> None:
+        memory.run_seen(UID, DagRun(run_id(), "failed"))
+        memory.job_seen(body_of(finished))
+
+    asyncio.run(scenario())
+    assert memory._known[UID].facts.doubted
+    assert not memory._strangers
+
+
+def refusal(at: str, message: str) -> dict[str, Any]:
+    return {"involvedObject": {"uid": UID}, "message": message, "lastTimestamp": at}
+
+
+def test_a_refusal_that_is_listed_before_its_resource_is_kept_and_the_newest_counts(memory: Memory) -> None:
+    memory.refusal_seen(refusal("2026-11-22T11:59:00Z", "exceeded quota: pods"), gone=False)
+    memory.refusal_seen(refusal("2026-11-22T11:58:00Z", "denied by a webhook"), gone=False)
+    memory.job_seen(body_of(job(status=recorded("Queued", "QuotaExceeded"))))
+    refused = memory._known[UID].facts.refused
+    assert refused is not None
+    assert refused.reason == "QuotaExceeded"
+
+
+def test_a_refusal_of_a_resource_that_is_gone_is_forgotten_with_its_event(memory: Memory) -> None:
+    memory.refusal_seen(refusal("2026-11-22T11:59:00Z", "exceeded quota: pods"), gone=False)
+    memory.refusal_seen(refusal("2026-11-22T11:59:00Z", "exceeded quota: pods"), gone=True)
+    assert not memory._known
