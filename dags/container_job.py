@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from airflow.sdk import DAG, Param
+from airflow.sdk.definitions.param import ParamsDict
 
 from dynamic_pod import contract
 from dynamic_pod.operator import DynamicPodOperator
@@ -64,6 +65,10 @@ The one without a name is Airflow's own, the only one that is open from the star
 """
 
 
+DRAFT: Final = "http://json-schema.org/draft-07/schema#"
+"""Airflow checks each Param's schema itself, too, at the request and in the triggerer: with the newest draft, which it
+takes where none is named, all of these take 18 ms instead of 5."""
+
 HINTS: Final = {
     "commands": "One word to a line.",
     "arguments": "One to a line.",
@@ -74,7 +79,7 @@ HINTS: Final = {
 
 def _param(key: str, title: str, section: str) -> Param:
     """A key of conf as Airflow checks it, and shows it in the form."""
-    schema = {"title": title, **({"section": section} if section else {}), **contract.SCHEMAS[key]}
+    schema = {"$schema": DRAFT, "title": title, **({"section": section} if section else {}), **contract.SCHEMAS[key]}
     schema["description"] = " ".join(filter(None, (schema["description"], HINTS.get(key), f"In a conf: {key}.")))
     if key in contract.REQUIRED:
         # None does not fit the schema, so a value must come. No default at all would kill Airflow 3.3's triggerer.
@@ -96,4 +101,5 @@ with DAG(
     is_paused_upon_creation=False,
     tags=["container"],
 ) as dag:
-    DynamicPodOperator(task_id=contract.TASK_ID, retries=0)
+    task = DynamicPodOperator(task_id=contract.TASK_ID, retries=0)
+    task.params = ParamsDict()  # they are the DAG's: a copy would be read and checked for each run once more

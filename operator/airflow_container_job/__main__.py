@@ -69,7 +69,7 @@ async def serve(settings: Settings) -> None:
             for part in parts:
                 part.cancel()
     finally:
-        airflow.close()
+        await airflow.close()
         await cluster.close()
 
 
@@ -100,7 +100,6 @@ def main() -> None:
     kopf.configure(log_format=kopf.LogFormat.FULL)
     for chatty in ("kopf.objects", "aiohttp.access"):  # a line for each event and each probe
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # errors.AirflowUnreachable says it once, for all
     try:
         settings = Settings()  # type: ignore[call-arg]  # the fields come from the environment
     except ValidationError as error:

@@ -1,23 +1,20 @@
 """The one module that talks to Airflow, and the only importer of its client.
 
-Called by the controller and the observer. The client is synchronous (urllib3), so each call runs in a thread of a small
-pool of our own. Answers are read as plain JSON rather than through the client's models: a state that a newer Airflow
-invents must not raise here. No request is repeated in this module but once after a refusal, with a new token; whoever
-calls decides about trying again, and the gate keeps all of them quiet together while Airflow is away.
+Called by the controller and the observer. The client words the requests, `airflow_http` sends them. Answers are read as
+plain JSON rather than through the client's models: a state that a newer Airflow invents must not raise here. No request
+is repeated in this module but once after a refusal, with a new token; whoever calls decides about trying again, and the
+gate keeps all of them quiet together while Airflow is away.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-import urllib3
 from airflow_client.client import ApiClient, Configuration
 from airflow_client.client.api.dag_api import DAGApi
 from airflow_client.client.api.dag_run_api import DagRunApi
@@ -29,7 +26,7 @@ from airflow_client.client.models.dag_run_patch_body import DAGRunPatchBody
 from airflow_client.client.models.trigger_dag_run_post_body import TriggerDAGRunPostBody
 
 from airflow_container_job import reasons
-from airflow_container_job.airflow_http import Answer, judge, send
+from airflow_container_job.airflow_http import Answer, Line, Request, Scribe, judge
 from airflow_container_job.auth import Credentials
 from airflow_container_job.errors import (
     DagUnavailable,
@@ -71,17 +68,15 @@ class AirflowApi:
         self._base = base
         self._dag_id = dag_id
         self._credentials = Credentials(credentials)
-        self._timeout = timeout_seconds
         configuration = Configuration(host=base)
-        configuration.retries = urllib3.Retry(0, redirect=0)  # a redirect must not carry the token elsewhere
-        configuration.connection_pool_maxsize = PARALLEL
+        self._line = Line(PARALLEL, timeout_seconds, configuration.proxy)
         self._client = ApiClient(configuration)
+        self._client.rest_client = cast("Any", Scribe())
         self._runs = DagRunApi(self._client)
         self._dags = DAGApi(self._client)
         self._monitor = MonitorApi(self._client)
         self._tasks = TaskInstanceApi(self._client)
         self._xcoms = XComApi(self._client)
-        self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="airflow")
         self._write = asyncio.Lock()
         self.gate = Gate()
 
@@ -230,32 +225,24 @@ class AirflowApi:
         return json.loads(value) if isinstance(value, str) else value
 
     async def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        request = functools.partial(self._request, method, args, kwargs)
-        return await self.gate.through(lambda: loop.run_in_executor(self._threads, request))
+        request: Request = method(*args, **kwargs)
+        return await self.gate.through(lambda: self._send(request))
 
-    def _request(self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _send(self, request: Request) -> Any:
         refused = None
         for _ in range(2):
-            token = self._credentials.token(self._login, refused)
-            headers = {"Authorization": f"Bearer {token}"}
-            status, body = send(method, *args, _headers=headers, _request_timeout=self._timeout, **kwargs)
+            token = await self._credentials.token(self._login, refused)
+            status, body = await self._line.send(request, Authorization=f"Bearer {token}")
             if status not in (401, 403):  # 403 too: so Airflow answers a token that was signed with another key
                 break
             refused = token
         return judge(status, body)
 
-    def _login(self, username: str, password: str) -> str:
-        status, body = send(
-            self._client.call_api,
-            "POST",
-            f"{self._base}/auth/token",
-            {"Content-Type": "application/json"},
-            {"username": username, "password": password},
-            _request_timeout=self._timeout,
-        )
-        return str(judge(status, body)["access_token"])
+    async def _login(self, username: str, password: str) -> str:
+        content = {"username": username, "password": password}
+        request = Request("POST", f"{self._base}/auth/token", {"Content-Type": "application/json"}, content)
+        return str(judge(*await self._line.send(request))["access_token"])
 
-    def close(self) -> None:
-        """Stop the threads; requests under way end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._line.close()

@@ -110,7 +110,7 @@ class Observer:
         self._runs = Cadence(idle=IDLE_PAUSE)
         self._foreign = 0
         self._unread = False
-        self._count_at = 0.0
+        self._count_at = float("inf")
         self._listed_at = 0.0
         self._stuck_at = 0.0
         self._tasks_since, self._runs_since = datetime.now(UTC) - TASKS_REACH, datetime.now(UTC) - RUNS_REACH
@@ -157,7 +157,7 @@ class Observer:
     async def run(self) -> None:
         """Ask, for ever."""
         self._tasks.asked_at = self._runs.asked_at = _clock()  # not at once: the resources have to be known first
-        self._count_at = _clock() + self._sweep_seconds
+        self._count_at = min(self._count_at, _clock() + self._sweep_seconds)
         while True:
             await self._until_due()
             try:
