@@ -22,6 +22,9 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
 SILENCE_SECONDS: Final = 90
 """How long a watch may say nothing; of what it caches, the server sends a bookmark every 60 s."""
 
+PAGE: Final = 500
+"""Objects of one answer: ten thousand at once would take more memory than all else."""
+
 Body = dict[str, Any]
 
 
@@ -93,10 +96,16 @@ class ClusterApi:
         """Post a Kubernetes event. Raises ClusterError."""
         await self._request("POST", f"/api/v1/namespaces/{event['metadata']['namespace']}/events", json=event)
 
-    async def list_objects(self, selection: Selection, namespace: str | None) -> Body:
-        """List them; from the server's cache, which a watch then continues."""
-        params = selection.params() | {"resourceVersion": "0"}
-        return await self._request("GET", selection.path(namespace), params=params)
+    async def list_objects(self, selection: Selection, namespace: str | None) -> AsyncIterator[Body]:
+        """List them, page by page; a watch then continues from the version that all pages name."""
+        params = selection.params() | {"limit": str(PAGE)}
+        while True:
+            page = await self._request("GET", selection.path(namespace), params=params)
+            yield page
+            following = page["metadata"].get("continue")
+            if not following:
+                return
+            params["continue"] = following
 
     async def watch_objects(self, selection: Selection, namespace: str | None, version: str) -> AsyncIterator[Body]:
         """Events after this resourceVersion, until the server or the line ends it."""

@@ -14,6 +14,20 @@ from airflow_container_job.job import GROUP, PLURAL, VERSION
 from airflow_container_job.memory import Memory
 
 
+class NoDiff(kopf.DiffBaseStorage):
+    """Keeps kopf from copying every version of every resource for a difference that nobody here asks for."""
+
+    def fetch(self, **_: Any) -> None:
+        """Know no earlier version."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Take nothing of the object for what is compared."""
+        return kopf.BodyEssence()
+
+    def store(self, **_: Any) -> None:
+        """Keep nothing."""
+
+
 def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     """Find the API server: the pod's ServiceAccount, else the kubeconfig file."""
     return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
@@ -43,5 +57,6 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.connect_timeout = 10
     chosen.watching.chunk_size = 500  # a list of 10,000 resources comes in parts
     chosen.networking.request_timeout = 60
+    chosen.persistence.diffbase_storage = NoDiff()
     chosen.persistence.finalizer = f"{GROUP}/kopf"  # never set, but two kopf operators must not share a name
     return chosen

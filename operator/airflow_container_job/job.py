@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from airflow_container_job.decision import Decision, digest, parse_time, rerun_digest
+from airflow_container_job.document import Document
 from airflow_container_job.errors import InvalidJob
 from airflow_container_job.reasons import SUSPENDED, TERMINAL
 
@@ -139,8 +140,8 @@ def parse(body: Mapping[str, Any]) -> Job:
             deleted_at=parse_time(meta.get("deletionTimestamp")),
             finalizers=tuple(meta.get("finalizers") or ()),
             tracked=not TRACKING.isdisjoint(annotations) or not TRACKING.isdisjoint(meta.get("labels") or {}),
-            spec=body.get("spec") or {},
-            status=status,
+            spec=Document(body.get("spec") or {}),
+            status=Document(status),
             decision=Decision.load(meta["uid"], annotations.get(ANNOTATION_DECISION, ""), status),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:

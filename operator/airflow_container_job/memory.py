@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from airflow_container_job import pods, reasons, status
 from airflow_container_job.closing import live
 from airflow_container_job.decision import parse_time
+from airflow_container_job.document import Document
 from airflow_container_job.errors import InvalidJob
 from airflow_container_job.facts import LOST, DagRun, Facts, Trouble
 from airflow_container_job.job import Job, parse
@@ -28,6 +29,13 @@ NEXT: Final = FIRST + 1
 
 STRANGERS: Final = 10_000
 """Runs that are remembered though their resource is not known: after a start Airflow may be faster than the list."""
+
+_METADATA: Final = frozenset(
+    {"name", "namespace", "uid", "labels", "annotations", "creationTimestamp", "deletionTimestamp"}
+)
+_CONTAINERS: Final = frozenset({"initContainerStatuses", "containerStatuses"})
+_STATUS: Final = _CONTAINERS | {"phase", "reason", "message", "conditions"}
+"""What is read of a pod."""
 
 log = logging.getLogger(__name__)
 
@@ -96,14 +104,14 @@ class Memory:
 
     def job_seen(self, body: Mapping[str, Any]) -> None:
         """A version of a resource, from the watch or as the answer to a write."""
+        if self._has(body):  # as the watch's echo of our own write
+            return
         try:
             job = parse(body)
         except InvalidJob as error:
             log.warning("A resource cannot be read: %s", error)
             return
         known = self._known.setdefault(job.uid, Known())
-        if known.job is not None and int(known.job.resource_version) >= int(job.resource_version):
-            return
         if known.job is not None and known.job.decision != job.decision:
             known.facts.begin_anew()
         if known.job is None:
@@ -113,6 +121,14 @@ class Memory:
         if (run := self._strangers.pop(job.uid, None)) is not None:
             self.run_seen(job.uid, run)
         self._listener.stirred(job.uid, known)
+
+    def _has(self, body: Mapping[str, Any]) -> bool:
+        """Whether this version of a resource, or a newer one, is known already."""
+        meta = body["metadata"]
+        known = self._known.get(meta["uid"])
+        if known is None or known.job is None:
+            return False
+        return int(known.job.resource_version) >= int(meta["resourceVersion"])
 
     def job_gone(self, uid: str) -> None:
         """A resource is no longer there."""
@@ -135,7 +151,7 @@ class Memory:
         known = self._known.setdefault(uid, Known())
         before = known.facts.pods.get(pod["metadata"]["uid"])
         if before is None or not outcome.over(before):  # deleting it moves the time by which its end was judged
-            known.facts.pods[pod["metadata"]["uid"]] = slim(pod)
+            known.facts.pods[pod["metadata"]["uid"]] = Document(slim(pod))
         if gone:
             known.facts.gone.add(pod["metadata"]["uid"])
         else:
@@ -215,7 +231,10 @@ def owner_of(pod: Mapping[str, Any]) -> str | None:
 
 
 def slim(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """The pod without what nobody here reads: most of its spec, and the record of who manages which field."""
-    meta = {key: value for key, value in pod["metadata"].items() if key != "managedFields"}
+    """The pod without what nobody here reads: most of its spec, who manages which field, what ran where exactly."""
     gates = (pod.get("spec") or {}).get("schedulingGates") or ()
-    return {"metadata": meta, "spec": {"schedulingGates": gates}, "status": pod.get("status") or {}}
+    status = {key: value for key, value in (pod.get("status") or {}).items() if key in _STATUS}
+    for key in _CONTAINERS & status.keys():
+        status[key] = [{name: one[name] for name in ("name", "state") if name in one} for one in status[key] or ()]
+    meta = {key: value for key, value in pod["metadata"].items() if key in _METADATA}
+    return {"metadata": meta, "spec": {"schedulingGates": gates}, "status": status}

@@ -72,11 +72,15 @@ class Watch:
                 failures += 1
 
     async def _list(self) -> None:
-        found = await self._cluster.list_objects(self._selection, self._namespace)
-        for one in found["items"]:
-            self._seen(one, False)
-        self._listed(self._namespace, {one["metadata"]["uid"] for one in found["items"]})
-        self._version = str(found["metadata"]["resourceVersion"])
+        uids: set[str] = set()
+        version = ""
+        async for page in self._cluster.list_objects(self._selection, self._namespace):
+            for one in page["items"]:
+                uids.add(one["metadata"]["uid"])
+                self._seen(one, False)
+            version = str(page["metadata"]["resourceVersion"])
+        self._listed(self._namespace, uids)
+        self._version = version
 
     async def _follow(self) -> None:
         """Follow one watch to its end, keeping the version to go on from, wherever it breaks."""

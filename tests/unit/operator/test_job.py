@@ -130,8 +130,8 @@ def test_values_travel_unchanged() -> None:
         "podSecurityContext": {"fsGroup": 2},
     }
     made = conf.build(job(spec=spec))
-    assert made["arguments"] is spec["args"]
-    assert made["env_vars"] is spec["env"]
+    assert made["arguments"] == spec["args"]
+    assert made["env_vars"] == spec["env"]
     assert made["container_security_context"] == {"runAsUser": 1}
     assert made["security_context"] == {"fsGroup": 2}
 
