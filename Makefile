@@ -14,7 +14,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 export WORKERS AIRFLOW_PORT CLUSTER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean status env test test-unit test-integration test-e2e lint crds lock bench venv
+.PHONY: help demo up down clean status env test test-unit test-integration test-e2e lint crds lock bench bench-scale bench-alone venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,8 +66,14 @@ lock: venv ## renew requirements/ from pyproject.toml
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(LOCK) - --output-file requirements/build.txt
 
-bench: venv up ## measure jobs beside bare Kubernetes Jobs
+bench: venv up ## measure jobs beside bare Kubernetes Jobs and the stock operator (45 minutes)
 	@$(WITH_CLUSTER) $(VENV)/python -m bench
+
+bench-scale: venv up ## thousands of jobs with simulated pods, Airflow on PostgreSQL
+	@$(WITH_CLUSTER) $(VENV)/python -m bench.scale
+
+bench-alone: venv up ## the operator alone, with a fake Airflow
+	@$(WITH_CLUSTER) $(VENV)/python -m bench.alone
 
 venv:
 	@$(DEV) venv

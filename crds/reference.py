@@ -123,8 +123,8 @@ EVENTS_ABOUT: Final = """
 ## Events
 
 Kubernetes events tell of trouble and of what people did, and are shown by `kubectl describe acj/NAME`; a run that takes
-the straight way has none. The status is the record. These, and one of the reason's name whenever the job enters a reason
-that calls for attention, or ends otherwise than by itself with success:
+the straight way has none. The status is the record. These, and one of the reason's name whenever the job enters a
+reason that calls for attention, or ends otherwise than by itself with success:
 """
 
 

@@ -6,6 +6,7 @@ anew, as is one whose nodes are not all there and Ready, or that was asked for d
 
 import json
 import shutil
+from pathlib import PurePosixPath
 from typing import Final
 
 from dev import binaries, machine, node_image, paths, pins, settings
@@ -16,9 +17,16 @@ from dev.progress import say, step
 from dev.run import docker, kubectl, run, succeeds
 
 NAME: Final = "acj"
-_CONTROL_PLANE: Final = f"{NAME}-control-plane"
+CONTROL_PLANE: Final = f"{NAME}-control-plane"
+AUDIT_LOG: Final = "/var/log/kubernetes/audit.log"
+"""On the control plane: the writes of the operator and of Airflow, as _AUDIT_POLICY says, a line each."""
+
+_AUDIT_POLICY: Final = paths.CHECKOUT / "dev/audit-policy.yaml"
 _NODE_PORT: Final = 30080
 """Of the Service `airflow`."""
+
+_POLICY_ON_NODE: Final = "/etc/airflow-container-job/audit-policy.yaml"
+"""Not below /etc/kubernetes, which kubeadm wants to find empty."""
 
 _MARK: Final = ("--namespace=kube-system", "configmap", "airflow-container-job-cluster")
 
@@ -50,6 +58,7 @@ def ensure(image: str) -> None:
         "image": image,
         "workers": str(workers if workers is not None else (found or {}).get("workers", 1)),
         "port": str(port if port is not None else (found or {}).get("port", 8080)),
+        "audit": paths.digest(_AUDIT_POLICY),
     }
     if found == wanted and _is_whole(int(wanted["workers"]) + 1):
         if image == node_image.made_name():
@@ -99,13 +108,32 @@ def _create(wanted: dict[str, str]) -> None:
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "networking": {"disableDefaultCNI": made_here},
         "nodes": [
-            {"role": "control-plane", "extraPortMappings": [port]},
+            {"role": "control-plane", "extraPortMappings": [port], "extraMounts": [_policy_mount()]},
             *[{"role": "worker"}] * int(wanted["workers"]),
         ],
-        "kubeadmConfigPatches": [json.dumps(kubelet)],
+        "kubeadmConfigPatches": [json.dumps(kubelet), json.dumps(_audit())],
     }
     create = ("kind", "create", "cluster", f"--name={NAME}", f"--image={wanted['image']}", "--config=-")
     run(*create, f"--kubeconfig={paths.KUBECONFIG}", stdin=json.dumps(config))
+
+
+def _policy_mount() -> dict[str, object]:
+    return {"hostPath": str(_AUDIT_POLICY), "containerPath": _POLICY_ON_NODE, "readOnly": True}
+
+
+def _audit() -> dict[str, object]:
+    """The API server's arguments for the audit log, and the files of the node that it needs for that."""
+    folder = str(PurePosixPath(AUDIT_LOG).parent)
+    arguments = {
+        "audit-policy-file": _POLICY_ON_NODE,
+        "audit-log-path": AUDIT_LOG,
+        "audit-log-maxsize": "100",
+        "audit-log-maxbackup": "1",
+    }
+    policy = {"name": "audit-policy", "hostPath": _POLICY_ON_NODE, "mountPath": _POLICY_ON_NODE, "pathType": "File"}
+    log = {"name": "audit-log", "hostPath": folder, "mountPath": folder, "pathType": "DirectoryOrCreate"}
+    volumes = [policy | {"readOnly": True}, log]
+    return {"kind": "ClusterConfiguration", "apiServer": {"extraArgs": arguments, "extraVolumes": volumes}}
 
 
 def _lay_pod_network() -> None:
@@ -152,7 +180,7 @@ def _ensure_kubectl() -> None:
     if succeeds("kubectl", "version", "--client"):
         return
     with paths.scratch() as folder:
-        docker("cp", f"{_CONTROL_PLANE}:/usr/bin/kubectl", folder / "kubectl")
+        docker("cp", f"{CONTROL_PLANE}:/usr/bin/kubectl", folder / "kubectl")
         kept = paths.PROGRAMS / f"kubectl-{paths.digest(pins.NODE_IMAGE)}"
         paths.PROGRAMS.mkdir(parents=True, exist_ok=True)
         (folder / "kubectl").rename(kept)

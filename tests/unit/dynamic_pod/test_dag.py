@@ -94,6 +94,14 @@ def test_it_is_ready_for_a_flood_at_once() -> None:
     assert (task.task_id, task.retries, task.start_from_trigger) == (contract.TASK_ID, 0, True)
 
 
+def test_params_are_checked_once_per_run_and_by_the_cheaper_draft() -> None:
+    """Airflow checks every schema itself each time: see container_job.DRAFT, and docs/decisions/0014."""
+    written = DagSerialization.to_dict(DAG)["dag"]
+    assert {param["schema"]["__var"]["$schema"] for _, param in written["params"]} == {container_job.DRAFT}
+    (task,) = written["tasks"]
+    assert not task["__var"].get("params")
+
+
 def test_it_is_light_to_load_and_the_same_each_time() -> None:
     """The DAG processor loads it in a process of its own after every run; a changed one would be a new DAG version."""
     loads = [load(seed) for seed in ("1", "2")]

@@ -1,0 +1,160 @@
+"""What a run of `bench` says: lines as it goes, tables and plots at its end, and which aims it reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Final
+
+from bench import plots, results
+from bench.figures import Spread, ratio
+from bench.measure import Measured
+
+NAMES: Final = {
+    "jobs": "bare Kubernetes Jobs",
+    "container-jobs": "AirflowContainerJobs",
+    "rest": "DagRuns through REST",
+    "stock": "KubernetesPodOperator",
+    "stock-deferrable": "KubernetesPodOperator, deferrable",
+}
+
+HEAD: Final = f"{'kind':<18} {'at once':>7} {'over':>5} {'wall s':>8} {'CPU s':>8}  requests, writes per job"
+TOTAL: Final = "whole machine"
+
+
+def line(one: Measured) -> str:
+    """A burst in a line."""
+    written = one.writes["operator"]
+    per_job = f"{sum(one.requests.values()) / one.count:.2f}, {sum(written.values()) / one.count:.2f}"
+    return f"{one.kind:<18} {one.count:>7} {one.over:>5} {one.wall:>8.1f} {one.cpu[TOTAL]:>8.1f}  {per_job}"
+
+
+class Run:
+    """All bursts of one run."""
+
+    def __init__(self, found: Sequence[Measured]) -> None:
+        self.found = found
+        self.counts = sorted({one.count for one in found})
+        self.kinds = [kind for kind in NAMES if any(one.kind == kind for one in found)]
+
+    def of(self, kind: str, count: int) -> list[Measured]:
+        return [one for one in self.found if (one.kind, one.count) == (kind, count)]
+
+    def ratio(self, kind: str, base: str, count: int, what: Callable[[Measured], float]) -> Spread | None:
+        """Compare two kinds; with the whole machine's CPU or the wall time of bursts that were cut, a lower bound."""
+        ours, theirs = self.of(kind, count), self.of(base, count)
+        if not ours or not theirs:
+            return None
+        return ratio([what(one) for one in ours], [what(one) for one in theirs], bound=not all(o.whole for o in ours))
+
+
+def wall(one: Measured) -> float:
+    return one.wall
+
+
+def cpu(one: Measured) -> float:
+    return one.cpu[TOTAL]
+
+
+def write(found: Sequence[Measured]) -> None:
+    """Print and keep what the whole run says."""
+    run = Run(found)
+    tables = [_times(run), _components(run), _per_job(run), _aims(run)]
+    print("", *tables, sep="\n\n")
+    for count in run.counts:
+        bars = {NAMES[kind]: _typical(run.of(kind, count)) for kind in run.kinds if run.of(kind, count)}
+        plots.bars(f"bench-cpu-{count}", f"{count} at once: CPU seconds by component", "CPU seconds", bars)
+        walls = {NAMES[kind]: {"wall": median(map(wall, run.of(kind, count)))} for kind in run.kinds}
+        plots.bars(f"bench-wall-{count}", f"{count} at once: until all are over", "seconds", walls)
+    results.save("bench", "The same container, run in five ways", [asdict(one) for one in found], tables)
+
+
+def _times(run: Run) -> str:
+    rows = []
+    for count in run.counts:
+        for kind in run.kinds:
+            some = run.of(kind, count)
+            over = min(one.over for one in some)
+            rows.append(
+                [
+                    NAMES[kind] if over == count else f"{NAMES[kind]}: {over} of {count} when its time was up",
+                    count,
+                    f"{median(map(wall, some)):.1f}",
+                    run.ratio(kind, "jobs", count, wall) or "",
+                    f"{median(map(cpu, some)):.0f}",
+                    run.ratio(kind, "jobs", count, cpu) or "",
+                ]
+            )
+    return results.table(
+        ["way", "at once", "wall s", "times bare Jobs", "CPU s, whole machine", "times bare Jobs"], rows
+    )
+
+
+def _typical(some: Sequence[Measured]) -> dict[str, float]:
+    """CPU seconds by component of the burst in the middle; what no component is known for is the rest."""
+    one = sorted(some, key=cpu)[len(some) // 2]
+    named = {part: used for part, used in one.cpu.items() if part != TOTAL and used >= 0.05}
+    return named | {"rest": round(one.cpu[TOTAL] - sum(named.values()), 1)}
+
+
+def _components(run: Run) -> str:
+    count = max(run.counts)
+    columns = [kind for kind in run.kinds if run.of(kind, count)]
+    used = {kind: _typical(run.of(kind, count)) for kind in columns}
+    memory = {kind: sorted(run.of(kind, count), key=cpu)[len(run.of(kind, count)) // 2].memory for kind in columns}
+    parts = sorted({part for parts in used.values() for part in parts})
+    rows = [
+        [part, *(f"{used[kind].get(part, 0):.1f} s, {memory[kind].get(part, 0):.0f} MB" for kind in columns)]
+        for part in parts
+    ]
+    return f"CPU and highest memory by component, {count} at once:\n\n" + results.table(
+        ["component", *(NAMES[kind] for kind in columns)], rows
+    )
+
+
+def _per_job(run: Run) -> str:
+    rows = []
+    for count in run.counts:
+        some = run.of("container-jobs", count)
+        if some:
+            asked = Spread.of([sum(one.requests.values()) / count for one in some])
+            written = Spread.of([sum(one.writes["operator"].values()) / count for one in some])
+            airflow = Spread.of([sum(one.writes["airflow"].values()) / count for one in some])
+            rows.append([count, asked, written, airflow])
+    head = [
+        "at once",
+        "operator: requests to Airflow",
+        "operator: writes to Kubernetes",
+        "Airflow: writes to Kubernetes",
+    ]
+    return "Per AirflowContainerJob:\n\n" + results.table(head, rows)
+
+
+def _aims(run: Run) -> str:
+    rows: list[list[object]] = []
+
+    def judge(aim: str, value: Spread | None, limit: float, *, least: bool = False) -> None:
+        if value is not None:
+            reached = value.middle >= limit if least else value.middle <= limit
+            rows.append([aim, f"{'≥' if least else '≤'} {limit}", value, "yes" if reached else "no"])
+
+    ours = "container-jobs"
+    judge("one job alone, wall time, times a bare Job", run.ratio(ours, "jobs", 1, wall), 1.6)
+    for count in (30, 100):
+        judge(f"{count} at once, wall time, times bare Jobs", run.ratio(ours, "jobs", count, wall), 1.3)
+        judge(f"{count} at once, CPU, times bare Jobs", run.ratio(ours, "jobs", count, cpu), 1.5)
+    judge("stock operator, 30 at once, times ours", run.ratio("stock", ours, 30, wall), 15, least=True)
+    judge(
+        "stock operator deferrable, 30 at once, times ours",
+        run.ratio("stock-deferrable", ours, 30, wall),
+        30,
+        least=True,
+    )
+    for count in run.counts:
+        if some := run.of(ours, count):
+            asked = Spread.of([sum(one.requests.values()) / count for one in some])
+            judge(f"requests to Airflow per job, {count} at once", asked, 2.5)
+            written = Spread.of([sum(one.writes["operator"].values()) / count for one in some])
+            judge(f"writes of the operator per job, {count} at once", written, 5)
+    return "Aims:\n\n" + results.table(["aim", "wanted", "measured", "reached"], rows)
