@@ -17,6 +17,7 @@ TESTS = Path(__file__).parents[1]
 FORCED = {
     "Deciding": "unit/operator",  # for as long as a request to Airflow takes
     "Starting": "integration",  # for as long as Airflow takes to make the pod
+    "Held": "integration",  # a limit that all the tests here together stay below
     "AirflowUnreachable": "integration",
     "AirflowDenied": "integration",
 }

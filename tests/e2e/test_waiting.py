@@ -62,8 +62,9 @@ def test_a_start_in_time_is_not_bothered(batch: Namespace) -> None:
 
 
 def test_a_missing_config_map_until_it_is_there(batch: Namespace) -> None:
-    status = until_phase(batch, "no-config", "Queued", reason="CreateContainerConfigError")
-    assert '"late"' in status["message"]
+    until_phase(batch, "no-config", "Queued", reason="CreateContainerConfigError")
+    # A busy kubelet first says that it could not ask in time.
+    until("its status names what is missing", lambda: '"late"' in batch.status("no-config")["message"], 90)
     batch.kubectl("create", "configmap", "late", "--from-literal=word=here")
     assert ended(batch, "no-config")["result"] == "here"
 
