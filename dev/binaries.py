@@ -1,4 +1,4 @@
-"""Programs compiled from Go modules, pinned in go/*/go.mod and go.sum; and which kind and kubectl are used.
+"""Programs compiled from Go modules, pinned in the module's go.mod and go.sum; and which kind and kubectl are used.
 
 All are static (CGO_ENABLED=0), or they would not start in an image without libc; one setting for all keeps one Go
 build cache. Each group is compiled once per content of its pins and put in place whole.
@@ -16,6 +16,9 @@ from dev.progress import step
 from dev.run import run
 
 _GO: Final = paths.CHECKOUT / "dev/go"
+_KWOK_MODULE: Final = paths.CHECKOUT / "bench/kwok"
+"""Not below dev/go: what is there is part of the node image's key."""
+
 _MINOR: Final = pins.KUBERNETES.removeprefix("v1.").split(".")[0]
 _VERSION: Final = "k8s.io/component-base/version"
 
@@ -35,13 +38,14 @@ _NODE: Final[Mapping[str, str]] = {
     "pause": "./pause",
 }
 _KIND: Final[Mapping[str, str]] = {"kind": "sigs.k8s.io/kind"}
+_KWOK: Final[Mapping[str, str]] = {"kwok": "sigs.k8s.io/kwok/cmd/kwok", "logs": "./logs"}
 
 
 def for_node() -> Path:
     """Everything a node image needs, in one folder."""
     require_go()
-    kubernetes = _compile("kubernetes", "kubernetes", _KUBERNETES, _KUBERNETES_FLAGS)
-    node = _compile("etcd and CoreDNS", "tools", _NODE, "-s -w")
+    kubernetes = _compile("kubernetes", _GO / "kubernetes", _KUBERNETES, _KUBERNETES_FLAGS)
+    node = _compile("etcd and CoreDNS", _GO / "tools", _NODE, "-s -w")
     together = paths.PROGRAMS / f"node-{paths.digest(kubernetes.name, node.name)}"
     if not together.exists():
         with paths.scratch() as half:
@@ -59,7 +63,14 @@ def ensure_kind() -> None:
         return
     if not shutil.which("go"):
         raise Stop(f"kind {pins.KIND} is missing: install it, or install Go and it is compiled here.")
-    link("kind", _compile("kind", "tools", _KIND, "-s -w") / "kind")
+    link("kind", _compile("kind", _GO / "tools", _KIND, "-s -w") / "kind")
+
+
+def kwok() -> Path:
+    """What simulates nodes and pods for bench/scale, in one folder."""
+    if not shutil.which("go"):
+        raise Stop("Go is missing: install Go 1.26 or later, and KWOK is compiled here.")
+    return _compile("KWOK", _KWOK_MODULE, _KWOK, "-s -w")
 
 
 def _version_of_kind(program: str) -> str:
@@ -93,8 +104,7 @@ def module_folder(module: str) -> Path:
     return Path(folder)
 
 
-def _compile(title: str, module: str, programs: Mapping[str, str], flags: str) -> Path:
-    source = _GO / module
+def _compile(title: str, source: Path, programs: Mapping[str, str], flags: str) -> Path:
     key = paths.digest(source, flags, *programs.values(), run("go", "version"))
     done = paths.PROGRAMS / f"{next(iter(programs))}-{key}"
     if done.exists():

@@ -1,6 +1,7 @@
 """Passwords and keys: generated once, kept in Secrets of the cluster and nowhere else.
 
-`airflow-users` and `airflow-keys` are Airflow's; `airflow-credentials` is what the operator signs in with.
+`airflow-users` and `airflow-keys` are Airflow's, as is `airflow-database` where that is PostgreSQL;
+`airflow-credentials` is what the operator signs in with.
 """
 
 import base64
@@ -28,6 +29,10 @@ def ensure() -> None:
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
         }
         _write("airflow", "airflow-keys", keys)
+    if not read("airflow", "airflow-database"):
+        password = secrets.token_urlsafe(15)
+        url = f"postgresql+psycopg2://airflow:{password}@postgres/airflow"
+        _write("airflow", "airflow-database", {"password": password, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url})
     credentials = {"username": _OPERATOR, "password": users[_OPERATOR]}
     if read("airflow-container-job", "airflow-credentials") != credentials:
         _write("airflow-container-job", "airflow-credentials", credentials, "kubernetes.io/basic-auth")

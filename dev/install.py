@@ -15,7 +15,11 @@ from dev.images import Images
 from dev.progress import step
 from dev.run import apply, kubectl
 
-_MANIFESTS: Final = paths.CHECKOUT / "manifests/overlays/development"
+_OVERLAYS: Final = paths.CHECKOUT / "manifests/overlays"
+DEVELOPMENT: Final = "development"
+POSTGRES: Final = "postgres"
+"""Overlays: what `make up` brings up, and the same with Airflow on PostgreSQL."""
+
 _NAMESPACES: Final = ("airflow", "airflow-container-job")
 _DEFAULT_URL: Final = "http://127.0.0.1:8080"
 """Where the manifests say that people reach Airflow."""
@@ -24,10 +28,10 @@ _PATIENCE: Final = 600
 _CRASHES: Final = 3
 
 
-def install(images: Images) -> None:
+def install(images: Images, overlay: str = DEVELOPMENT) -> None:
     """Apply everything, with `images` in place of those that the manifests name, and wait until it answers."""
     with step("install Airflow and the operator"):
-        manifests = kubectl("kustomize", _MANIFESTS)
+        manifests = kubectl("kustomize", _OVERLAYS / overlay)
         for name, image in images.items():
             manifests = manifests.replace(f"image: {name}\n", f"image: {image}\n")
         manifests = manifests.replace(_DEFAULT_URL, airflow.url())

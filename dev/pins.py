@@ -11,6 +11,9 @@ NODE_IMAGE: Final = "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89
 
 PYTHON_IMAGE: Final = "python:3.12-slim"
 BUSYBOX_IMAGE: Final = "busybox:1.35"
+POSTGRES_IMAGE: Final = "postgres:17"
+"""As manifests/overlays/postgres has it. The one made here of Debian packages is the release of `DEBIAN`: 15."""
+
 
 DEBIAN: Final = "bookworm"
 """The release that images made here consist of: its systemd still boots where cgroup v1 is all there is."""

@@ -26,7 +26,7 @@ from airflow_client.client.models.dag_run_patch_body import DAGRunPatchBody
 from airflow_client.client.models.trigger_dag_run_post_body import TriggerDAGRunPostBody
 
 from airflow_container_job import reasons
-from airflow_container_job.airflow_http import Answer, Line, Request, Scribe, judge
+from airflow_container_job.airflow_http import Answer, Connections, Request, Scribe, judge
 from airflow_container_job.auth import Credentials
 from airflow_container_job.errors import (
     DagUnavailable,
@@ -69,7 +69,7 @@ class AirflowApi:
         self._dag_id = dag_id
         self._credentials = Credentials(credentials)
         configuration = Configuration(host=base)
-        self._line = Line(PARALLEL, timeout_seconds, configuration.proxy)
+        self._connections = Connections(PARALLEL, timeout_seconds, configuration.proxy)
         self._client = ApiClient(configuration)
         self._client.rest_client = cast("Any", Scribe())
         self._runs = DagRunApi(self._client)
@@ -232,7 +232,7 @@ class AirflowApi:
         refused = None
         for _ in range(2):
             token = await self._credentials.token(self._login, refused)
-            status, body = await self._line.send(request, Authorization=f"Bearer {token}")
+            status, body = await self._connections.send(request, Authorization=f"Bearer {token}")
             if status not in (401, 403):  # 403 too: so Airflow answers a token that was signed with another key
                 break
             refused = token
@@ -241,8 +241,8 @@ class AirflowApi:
     async def _login(self, username: str, password: str) -> str:
         content = {"username": username, "password": password}
         request = Request("POST", f"{self._base}/auth/token", {"Content-Type": "application/json"}, content)
-        return str(judge(*await self._line.send(request))["access_token"])
+        return str(judge(*await self._connections.send(request))["access_token"])
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._line.close()
+        await self._connections.close()

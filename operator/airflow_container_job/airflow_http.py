@@ -1,7 +1,7 @@
 """One request to Airflow and its answer: how it travels, and what a status code means, in this package's errors.
 
 Used by `airflow_api` alone. The generated client words each request and is kept from sending it: it would do so from
-threads, which wait for each other and for the event loop's thread at every turn (docs/decisions/0013). Bodies are never
+threads, which wait for each other and for the event loop's thread at every turn (docs/decisions/0015). Bodies are never
 logged; of a refusal the words are kept, for a status.
 """
 
@@ -62,7 +62,7 @@ class Answer(AirflowError):
         self.detail = detail
 
 
-class Line:
+class Connections:
     """The connections to Airflow. To be made and used in one event loop."""
 
     def __init__(self, parallel: int, timeout_seconds: float, proxy: str | None) -> None:

@@ -37,7 +37,7 @@ IDLE_PAUSE: Final = 15.0
 """Seconds between questions for changed runs while nothing is expected of any."""
 
 ENDED_SECONDS: Final = 1.0
-"""How long after its container's end Airflow has recorded a task's, as a rule: the triggerer looks once a second."""
+"""When it is worth asking after a container's end: Airflow's triggerer hands over what ended once a second."""
 
 PODLESS_SECONDS: Final = 3.0
 """How long a run may be without a pod before its end is expected: Airflow may have refused to make one."""

@@ -142,9 +142,9 @@ def test_an_hour_in_which_nothing_happens_costs_the_same_for_any_number_of_runs(
 def test_an_end_is_seen_by_the_task_though_the_run_goes_on_and_is_not_reopened_by_a_list() -> None:
     async def scene(observer: Observer, airflow: Scripted, heard: Heard) -> None:
         follow(observer, airflow, "a", "b")
-        await asyncio.sleep(55)
+        await asyncio.sleep(54)
         end(observer, airflow, "a")
-        await asyncio.sleep(1.1)
+        await asyncio.sleep(1.6)
         assert heard.runs == {"uid-a": "success"}
         airflow.runs |= {"c": "running", "d": "running"}  # so that all are listed
         await asyncio.sleep(5)

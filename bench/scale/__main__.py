@@ -1,0 +1,62 @@
+"""`python -m bench.scale`: jobs in thousands, with simulated pods, a real API server and a real Airflow on PostgreSQL.
+
+Needs the kind cluster of `make up`. Airflow is put on PostgreSQL for the run, and back as it was after it, also when a
+part fails. Results go to bench/results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Iterator
+
+from bench.scale import airflow, parts, report, simulation
+from dev import engine, paths, progress
+from dev.errors import Stop
+
+PARTS = ("burst", "steady", "live")
+
+
+async def _measure(options: argparse.Namespace) -> None:
+    for part in options.part:
+        for each in _each(part, options):
+            figures = {"part": part, **await each}
+            print(json.dumps(figures, indent=1), flush=True)
+            report.write(figures)
+
+
+def _each(part: str, options: argparse.Namespace) -> Iterator[Awaitable[parts.Figures]]:
+    if part == "burst":
+        yield from (parts.burst(count, 5.0) for count in options.count)
+    elif part == "steady":
+        yield from (parts.steady(options.rate, in_flight, 60.0) for in_flight in options.in_flight)
+    else:
+        yield parts.live(options.live, 20.0, 60.0)
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser.add_argument("--part", action="append", choices=PARTS, help="one part only; may be repeated (default: all)")
+    parser.add_argument("--count", type=int, nargs="+", default=[100, 1000], help="jobs at once (default: %(default)s)")
+    parser.add_argument("--in-flight", type=int, nargs="+", default=[10, 100, 1000], help="(default: %(default)s)")
+    parser.add_argument("--live", type=int, default=10_000, help="live resources (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=5.0, help="jobs per second of a steady load (default: 5)")
+    options = parser.parse_args()
+    options.part = options.part or PARTS
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was changed is changed back then, too
+    progress.start()
+    try:
+        with paths.lock():
+            engine.use()
+            with simulation.running(), airflow.on_postgres():
+                asyncio.run(_measure(options))
+    except Stop as stop:
+        sys.exit(str(stop))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What was measured, kept in bench/results: everything as JSON, tables, and the curves.
+
+Called by __main__ after each part, so that a part which fails costs only its own figures. Parts of other sizes measured
+before, on another day perhaps, stay: each says when it was measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from bench import plots, results
+
+Figures = Mapping[str, Any]
+
+NAME: Final = "scale"
+ABOUT: Final = "Simulated pods, a real API server, and a real Airflow on PostgreSQL"
+
+SIZES: Final = {"burst": "jobs", "steady": "in_flight", "live": "live"}
+"""Part -> what it is repeated over."""
+
+LATENCIES: Final = ("apply_to_accepted", "apply_to_pod", "pod_end_to_terminal")
+
+
+def write(figures: Figures) -> None:
+    """Write what has just been measured, in place of the same part of the same size."""
+    file = results.FOLDER / f"{NAME}.json"
+    earlier = json.loads(file.read_text())["results"] if file.exists() else []
+    parts = [one for one in earlier if name_of(one) != name_of(figures)]
+    parts.append({"measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **figures})
+    parts.sort(key=lambda one: (list(SIZES).index(one["part"]), one[SIZES[one["part"]]]))
+    for part, size in SIZES.items():
+        ours = [one for one in parts if one["part"] == part]
+        if len(ours) > 1:
+            curves = {
+                f"{latency} {share}": [(one[size], one[latency][share]) for one in ours if one[latency]]
+                for latency in LATENCIES
+                for share in ("p50", "p99")
+            }
+            plots.lines(f"{NAME}-{part}", part, (size, "seconds"), curves)
+    results.save(NAME, ABOUT, parts, [_latencies(parts), _usage(parts)])
+
+
+def _latencies(parts: Sequence[Figures]) -> str:
+    head = ["part", "measured", "jobs/s", *(f"{name} p50 / p99 (s)" for name in LATENCIES), "failed", "not over"]
+    rows = [
+        [
+            name_of(one),
+            one["measured"],
+            one.get("jobs_per_second", one.get("rate", "")),
+            *(f"{one[name].get('p50', '')} / {one[name].get('p99', '')}" for name in LATENCIES),
+            one["failed"],
+            one["not_over"],
+        ]
+        for one in parts
+    ]
+    return results.table(head, rows)
+
+
+def _usage(parts: Sequence[Figures]) -> str:
+    names = sorted({name for one in parts for name in one["cpu_seconds"]})
+    head = ["CPU seconds (MB)", *(name_of(one) for one in parts)]
+    rows = [[name, *(_pair(one, name) for one in parts)] for name in names]
+    return results.table(head, rows)
+
+
+def _pair(one: Figures, name: str) -> str:
+    memory = one["memory_mb"].get(name)
+    return f"{one['cpu_seconds'].get(name, '')}" + (f" ({memory:.0f})" if memory else "")
+
+
+def name_of(one: Figures) -> str:
+    """Name a part with its size."""
+    return f"{one['part']} {one[SIZES[one['part']]]}"
