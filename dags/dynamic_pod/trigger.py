@@ -72,11 +72,11 @@ class DynamicPodTrigger(BaseTrigger):
         """Run the pod, end the task, and delete the pod once Airflow has recorded the end."""
         try:
             await self._forget_earlier_tries()
-            async with cluster.enter(self.kubernetes_conn_id) as entered:
+            async with contextlib.AsyncExitStack() as door:
+                entered = await door.enter_async_context(cluster.enter(self.kubernetes_conn_id))
                 yield await self._event(await self._run(entered))
                 await _recorded()
-                if self._runner is not None:
-                    await self._in_time(self._runner.clean_up())
+                await _undisturbed(self._leave(door.pop_all()))
         except asyncio.CancelledError:
             if self._timed_out():
                 await self.on_kill()
@@ -108,10 +108,15 @@ class DynamicPodTrigger(BaseTrigger):
             self.log.warning("%s", sentence)
         return await self._runner.run()
 
+    async def _leave(self, door: contextlib.AsyncExitStack) -> None:
+        async with door:
+            if self._runner is not None:
+                await self._in_time(self._runner.clean_up())
+
     async def on_kill(self) -> None:
         """Somebody ended the task: its pods end too, each with its own grace period."""
         if self._values is not None:  # else no pod was ever made
-            await self._in_time(self._kill())
+            await _undisturbed(self._in_time(self._kill()))
 
     async def _kill(self) -> None:
         async with cluster.enter(self.kubernetes_conn_id) as entered:
@@ -123,7 +128,7 @@ class DynamicPodTrigger(BaseTrigger):
 
     async def _in_time(self, deletion: Coroutine[Any, Any, None]) -> None:
         try:
-            await _undisturbed(asyncio.wait_for(deletion, DELETE_SECONDS))
+            await asyncio.wait_for(deletion, DELETE_SECONDS)
         except (TimeoutError, ApiError) as error:
             self.log.warning("The pod could not be deleted: %s", str(error) or "the API server did not answer in time")
 

@@ -17,6 +17,7 @@ from airflow.sdk.execution_time.comms import DeleteXCom, GetXCom, SetXCom, XComR
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent
 
 from dynamic_pod import cluster, contract
+from dynamic_pod.api import Api
 from dynamic_pod.trigger import DynamicPodTrigger
 from dynamic_pod.worker import WorkerRun
 from tests.unit.dynamic_pod.fake_cluster import IDENTITY, NAMESPACE, FakeCluster, Recorder, now, until
@@ -119,6 +120,29 @@ def test_the_end_is_recorded_before_the_pod_is_deleted(play: Callable[[Scene], N
         assert not fake.pods
         assert fake.bodies[-1]["gracePeriodSeconds"] == 0
         assert not triggerer.killed, "Airflow shall not log that somebody killed the task"
+
+    play(scene)
+
+
+def test_closing_the_way_into_the_cluster_is_no_kill(
+    play: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow repeats its cancellation until the trigger is over, and may do so at this moment too."""
+    close = Api.close
+
+    async def slowly(api: Api) -> None:
+        await asyncio.sleep(0.3)
+        await close(api)
+
+    monkeypatch.setattr(Api, "close", slowly)
+
+    async def scene(fake: FakeCluster, triggerer: Triggerer) -> None:
+        triggerer.start(CONF)
+        fake.end(await fake.pod())
+        await triggerer.event()
+        await triggerer.cancel(REMOVED)
+        assert not fake.pods
+        assert not triggerer.killed
 
     play(scene)
 
