@@ -1,7 +1,8 @@
 """The operator's own ceiling: `python -m bench.alone`, against a fake Airflow that answers at once.
 
 The operator runs as a process of its own, with the rights it has in the cluster, on the kind cluster's API server; the
-installed one is away meanwhile. Each scene is played on a fresh namespace with a fresh operator.
+installed one is away meanwhile, and so is the installed Airflow, which is never quite still. Each scene is played on a
+fresh namespace with a fresh operator.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bench.alone import report, scenes
 from bench.alone.api_server import Json
 from bench.alone.stage import Stage, stage
 from tests.support.cluster import Cluster
-from tests.support.operator_process import deployed_operator_away
+from tests.support.operator_process import AIRFLOW, OPERATOR, away
 
 Scene = Callable[[Stage, int], Awaitable[Json]]
 
@@ -52,7 +53,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being terminated must mend it all, too
     cluster = Cluster.find()
     cluster.install_crd()
-    with deployed_operator_away(cluster):
+    with away(cluster, OPERATOR), away(cluster, AIRFLOW):
         for name in options.scene or SCENES:
             for count in options.count or SCENES[name][1]:
                 asyncio.run(play(cluster, name, count))

@@ -82,14 +82,15 @@ class Usage:
 
     def since(self, earlier: Usage) -> dict[str, float]:
         """CPU seconds by process in between."""
-        return {name: self.seconds[name] - earlier.seconds[name] for name in self.seconds}
+        return {name: self.seconds[name] - earlier.seconds.get(name, 0.0) for name in self.seconds}
 
 
 def usage(**pids: int) -> Usage:
-    """Look at these processes, at this one, and at those of the cluster's control plane where they can be seen."""
+    """Look at these processes, which this one started, and at all parts of the cluster that can be seen."""
     seen = processes.usage(memory_too=False)
-    others = {name: seen.cpu[name] for name in ("kube-apiserver", "etcd", processes.DRIVER) if name in seen.cpu}
-    return Usage(seen.at, others | {name: cpu_seconds(pid) for name, pid in pids.items()})
+    ours = {name: cpu_seconds(pid) for name, pid in pids.items()}
+    driver = seen.cpu[processes.DRIVER] - sum(ours.values())  # else they would count twice
+    return Usage(seen.at, {**seen.cpu, processes.DRIVER: driver, **ours, "whole machine": seen.machine})
 
 
 def cpu_seconds(pid: int) -> float:

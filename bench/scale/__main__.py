@@ -32,7 +32,8 @@ def _each(part: str, options: argparse.Namespace) -> Iterator[Awaitable[parts.Fi
     if part == "burst":
         yield from (parts.burst(count, 5.0) for count in options.count)
     elif part == "steady":
-        yield from (parts.steady(options.rate, in_flight, 60.0) for in_flight in options.in_flight)
+        for rate in options.rate:
+            yield from (parts.steady(rate, in_flight, 60.0) for in_flight in options.in_flight)
     else:
         yield parts.live(options.live, 20.0, 60.0)
 
@@ -44,7 +45,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, nargs="+", default=[100, 1000], help="jobs at once (default: %(default)s)")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[10, 100, 1000], help="(default: %(default)s)")
     parser.add_argument("--live", type=int, default=10_000, help="live resources (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=5.0, help="jobs per second of a steady load (default: 5)")
+    parser.add_argument(
+        "--rate", type=float, nargs="+", default=[2.0, 5.0], help="jobs per second (default: %(default)s)"
+    )
     options = parser.parse_args()
     options.part = options.part or PARTS
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was changed is changed back then, too

@@ -29,6 +29,9 @@ from tests.support.cluster import Cluster
 PATIENCE: Final = 420.0
 """How long a part waits for its jobs to be over."""
 
+SETTLING: Final = 20.0
+"""How long a steady load runs at least before it is measured."""
+
 _KNOWN: Final = re.compile(r"All (\d+) resources are known after ([\d.]+) s")
 """What a started operator logs."""
 
@@ -145,12 +148,11 @@ async def burst(count: int, duration: float) -> Figures:
 
 
 async def steady(rate: float, in_flight: int, seconds: float) -> Figures:
-    """So many per second while so many are under way; these are there from the beginning, at every stage of life."""
+    """So many per second while so many are under way: each takes as long as it takes for as many to come after it."""
     duration = in_flight / rate
     async with stage() as on:
-        # the first ones run on until the measured ones have taken their place
-        first = await on.load.burst(*[1 + duration * number / in_flight for number in range(in_flight)])
-        await on.until(f"{in_flight} under way", lambda: all(job.pod_created for job in first))
+        with step(f"{in_flight} under way"):
+            await on.load.steady(rate, max(duration, SETTLING), duration)
         on.sampler = Sampler()
         on.began = begun = time.time()
         since = time.monotonic()

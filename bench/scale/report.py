@@ -30,16 +30,17 @@ def write(figures: Figures) -> None:
     earlier = json.loads(file.read_text())["results"] if file.exists() else []
     parts = [one for one in earlier if name_of(one) != name_of(figures)]
     parts.append({"measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **figures})
-    parts.sort(key=lambda one: (list(SIZES).index(one["part"]), one[SIZES[one["part"]]]))
-    for part, size in SIZES.items():
-        ours = [one for one in parts if one["part"] == part]
+    parts.sort(key=lambda one: (list(SIZES).index(one["part"]), one.get("rate", 0), one[SIZES[one["part"]]]))
+    for part, rate in sorted({(one["part"], one.get("rate")) for one in parts}, key=str):
+        ours, size = [one for one in parts if (one["part"], one.get("rate")) == (part, rate)], SIZES[part]
         if len(ours) > 1:
             curves = {
                 f"{latency} {share}": [(one[size], one[latency][share]) for one in ours if one[latency]]
                 for latency in LATENCIES
                 for share in ("p50", "p99")
             }
-            plots.lines(f"{NAME}-{part}", part, (size, "seconds"), curves)
+            title = part if rate is None else f"{part} {rate:g} a second"
+            plots.lines(f"{NAME}-{title.replace(' ', '-')}", title, (size, "seconds"), curves)
     results.save(NAME, ABOUT, parts, [_latencies(parts), _usage(parts)])
 
 
@@ -73,4 +74,5 @@ def _pair(one: Figures, name: str) -> str:
 
 def name_of(one: Figures) -> str:
     """Name a part with its size."""
-    return f"{one['part']} {one[SIZES[one['part']]]}"
+    at = f", {one['rate']:g} a second" if "rate" in one else ""
+    return f"{one['part']} {one[SIZES[one['part']]]:,}{at}"

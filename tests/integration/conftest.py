@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.fake_airflow import FakeAirflow
-from tests.support.operator_process import OperatorProcess, deployed_operator_away
+from tests.support.operator_process import OPERATOR, OperatorProcess, away
 from tests.support.world import World
 
 
@@ -19,7 +19,7 @@ def cluster() -> Iterator[Cluster]:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # being terminated must mend it all, too
     cluster = Cluster.find()
     cluster.install_crd()
-    with deployed_operator_away(cluster):
+    with away(cluster, OPERATOR):
         yield cluster
     signal.signal(signal.SIGTERM, before)
 

@@ -38,8 +38,9 @@ QUICK: Final = {
 """Shorter than in production, so that a test sees each of them pass."""
 
 
-DEPLOYED: Final = ("-n", "airflow-container-job", "deployment", "operator")
-"""The operator that `make up` installs."""
+OPERATOR: Final = ("-n", "airflow-container-job", "deployment", "operator")
+AIRFLOW: Final = ("-n", "airflow", "deployment", "airflow")
+"""What `make up` installs."""
 
 
 class Served(Protocol):
@@ -117,22 +118,22 @@ class OperatorProcess:
 
 
 @contextmanager
-def deployed_operator_away(cluster: Cluster) -> Iterator[None]:
-    """Scale the installed operator to nothing for the block."""
-    deployment = cluster.read(*DEPLOYED)
+def away(cluster: Cluster, deployed: tuple[str, ...]) -> Iterator[None]:
+    """Scale what is installed to nothing for the block: `OPERATOR` or `AIRFLOW`."""
+    deployment = cluster.read(*deployed)
     if deployment is None:
         yield
         return
-    scale = ("scale", *DEPLOYED, "--replicas")
+    scale = ("scale", *deployed, "--replicas")
     labels = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
-    pods = ("get", *DEPLOYED[:2], "pods", "-l", labels, "-o", "name")
+    pods = ("get", *deployed[:2], "pods", "-l", labels, "-o", "name")
     cluster.kubectl(*scale, "0")
     try:
-        until("the installed operator has ended", lambda: not cluster.kubectl(*pods).stdout, seconds=60)
+        until(f"the installed {deployed[-1]} has ended", lambda: not cluster.kubectl(*pods).stdout, seconds=60)
         yield
     finally:
         cluster.kubectl(*scale, str(deployment["spec"]["replicas"]))
-        cluster.kubectl("rollout", "status", *DEPLOYED, "--timeout=120s")
+        cluster.kubectl("rollout", "status", *deployed, "--timeout=180s")
 
 
 def _account(namespace: Namespace) -> Json:
