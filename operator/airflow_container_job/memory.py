@@ -210,7 +210,8 @@ class Memory:
         else:
             known.facts.run = run
             if not run.over:  # a request without an answer was carried out, as the list of live runs shows
-                self._observer.follow(run.dag_run_id, uid, self._links.dag_of(known.job))
+                pod_ended = pods.newest_ended(known.job, known.facts)
+                self._observer.follow(run.dag_run_id, uid, self._links.dag_of(known.job), pod_ended=pod_ended)
         self._listener.stirred(uid, known)
 
     def dags_seen(self, troubles: Mapping[str, Trouble]) -> None:

@@ -120,14 +120,21 @@ class Observer:
         """Say who wants to hear."""
         self._listener = listener
 
-    def follow(self, dag_run_id: str, uid: str, dag_id: str, *, unread: bool = False) -> None:
-        """Take up a run that Airflow has: just created, or (`unread`) for a while, so that its state is to be read."""
+    def follow(
+        self, dag_run_id: str, uid: str, dag_id: str, *, pod_ended: bool | None = None, unread: bool = False
+    ) -> None:
+        """Take up a run that Airflow has: just created, or (`unread`) for a while, so that its state is to be read.
+
+        `pod_ended`: of its newest pod; None while it has none.
+        """
         if dag_run_id not in self._live:
             self._live[dag_run_id] = Followed(uid, dag_id, _clock())
             self._asker(dag_id).expect(dag_run_id, _clock() + PODLESS_SECONDS)
         if unread:
             self._unread = True
             self._count_at = min(self._count_at, _clock() + UNREAD_PAUSE)
+        if pod_ended is not None:
+            self.pod_moved(dag_run_id, ended=pod_ended)
         self._stir.set()
 
     def pod_moved(self, dag_run_id: str, *, ended: bool) -> None:

@@ -80,6 +80,12 @@ def ended(pod: Pod, facts: Facts) -> bool:
     return outcome.over(pod) or facts.is_gone(pod)
 
 
+def newest_ended(job: Job, facts: Facts) -> bool | None:
+    """Whether the newest pod of the decided run has ended; None where there is none yet."""
+    pod = newest(job, facts)
+    return None if pod is None else ended(pod, facts)
+
+
 def ended_at(job: Job, facts: Facts) -> datetime | None:
     """When the newest pod's container ended, if it has."""
     pod = newest(job, facts)

@@ -22,7 +22,7 @@ from airflow_container_job.job import ANNOTATION_DECISION, FINALIZER, GROUP, KIN
 from airflow_container_job.observer import Observer
 from airflow_container_job.reconcile import Step
 from airflow_container_job.verdict import succeeded_first
-from dynamic_pod import contract, outcome
+from dynamic_pod import contract
 
 RETRY_SECONDS: Final = 5.0
 """When to look again after an error that nobody will report the end of."""
@@ -138,9 +138,8 @@ class Steps:
 
     def _follow(self, job: Job, facts: Facts, *, unread: bool = False) -> None:
         dag_id, dag_run_id = self._run_of(job)
-        self._observer.follow(dag_run_id, job.uid, dag_id, unread=unread)
-        if (pod := pods.newest(job, facts)) is not None:
-            self._observer.pod_moved(dag_run_id, ended=facts.is_gone(pod) or outcome.over(pod))
+        pod_ended = pods.newest_ended(job, facts)
+        self._observer.follow(dag_run_id, job.uid, dag_id, pod_ended=pod_ended, unread=unread)
 
     # ---- ending
 

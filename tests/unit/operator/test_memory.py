@@ -77,6 +77,19 @@ def test_a_run_that_is_reported_before_its_resource_is_not_forgotten(memory: Mem
     assert not memory._strangers
 
 
+def test_of_a_run_whose_container_is_known_to_run_nothing_is_expected_when_airflow_lists_it(memory: Memory) -> None:
+    """As after the operator's own start: else Airflow would be asked for its end as long as the container runs."""
+
+    async def scenario() -> None:
+        memory.pod_seen(running(), gone=False)
+        memory.job_seen(body_of(job(status=recorded("Running", "Running", state="running"))))
+        memory.run_seen(UID, DagRun(run_id(), "running"))
+
+    asyncio.run(scenario())
+    assert run_id() in memory._observer._live
+    assert memory._observer._tasks.since(run_id()) is None
+
+
 def refusal(at: str, message: str) -> dict[str, Any]:
     return {"involvedObject": {"uid": UID}, "message": message, "lastTimestamp": at}
 
