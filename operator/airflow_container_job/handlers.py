@@ -57,6 +57,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.watching.connect_timeout = 10
     chosen.watching.chunk_size = 500  # a list of 10,000 resources comes in parts
     chosen.networking.request_timeout = 60
+    chosen.queueing.idle_timeout = 0.5  # a worker keeps the last version of its resource while it waits for a newer one
     chosen.persistence.diffbase_storage = NoDiff()
     chosen.persistence.finalizer = f"{GROUP}/kopf"  # never set, but two kopf operators must not share a name
     return chosen
