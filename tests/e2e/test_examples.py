@@ -63,7 +63,7 @@ def test_each_has_a_test_and_says_what_to_expect() -> None:
 
 def test_hello(airflow: Airflow, place: Namespace) -> None:
     status = succeeded(place, "hello")
-    assert airflow.run(status["dagRunId"])["state"] == "success"
+    assert airflow.until_over(status["dagRunId"]) == "success"
     assert f"hello from {status['podName']}" in airflow.log(status["dagRunId"])
 
 

@@ -46,7 +46,7 @@ def test_success(airflow: Airflow, batch: Namespace) -> None:
     expected = {"number": 1, "dagRunId": status["dagRunId"], "phase": "Succeeded", "reason": "Completed", "exitCode": 0}
     assert expected.items() <= run.items()
     assert run["attempts"] == 1
-    assert airflow.run(status["dagRunId"])["state"] == status["dagRunState"] == "success"
+    assert airflow.until_over(status["dagRunId"]) == status["dagRunState"] == "success"
     assert status["dagRunUrl"].endswith(f"/dags/container_job/runs/{status['dagRunId']}")
     assert events(batch, "good") == set()
 

@@ -126,4 +126,4 @@ def test_time_to_live(airflow: Airflow, namespace: Namespace, tracked: bool) -> 
         stays("it runs nothing", lambda: namespace.status("brief")["phase"] == "Succeeded", 3)
         assert "result" not in namespace.status("brief")
         assert airflow.runs_of(uid(namespace, "brief")) == 1
-    assert airflow.run(status["dagRunId"])["state"] == "success"
+    assert airflow.until_over(status["dagRunId"]) == "success"
