@@ -24,9 +24,13 @@ def expires_at(job: Job) -> datetime | None:
 
 
 def cleans_at(job: Job) -> datetime | None:
-    """From when on the finished job's pods are the operator's to delete."""
-    completed_at = _completed_at(job)
-    return None if completed_at is None else completed_at + CLEAN_AFTER
+    """From when on the finished job's pods are the operator's to delete: a while after their end was recorded.
+
+    On a busy node that may be long after the container's own end.
+    """
+    recorded = (one for one in job.status.get("conditions", ()) if one["type"] == "Finished")
+    at = parse_time(next(recorded, {}).get("lastTransitionTime")) if job.finished else None
+    return None if at is None else at + CLEAN_AFTER
 
 
 def unwanted(job: Job, facts: Facts) -> list[Mapping[str, Any]]:

@@ -155,12 +155,10 @@ def _between(job: Job, facts: Facts, known: Outcome, pod: Mapping[str, Any]) -> 
         return RUNNING
     if facts.blocked is not None:
         return Verdict("Queued", facts.blocked.reason, facts.blocked.message)
-    likely = len(known.attempts) <= job.spec.get("backoffLimit", 0) or outcome.disrupted(
-        pod, deleted=facts.is_gone(pod)
-    )
-    if likely or job.recorded.get("phase") != "Running":
+    left = len(known.attempts) <= job.spec.get("backoffLimit", 0)
+    if not outcome.succeeded(pod) and (left or outcome.disrupted(pod, deleted=facts.is_gone(pod))):
         return _retrying(known)
-    return as_before(job)
+    return as_before(job) if job.triggered else STARTING
 
 
 def _retrying(known: Outcome) -> Verdict:

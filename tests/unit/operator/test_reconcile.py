@@ -37,7 +37,13 @@ def doubted(state: str | None = None, *pods: dict[str, Any]) -> Facts:
 def done(phase: str = "Succeeded", *, at: str = "2026-11-22T11:58:00Z", **fields: Any) -> dict[str, Any]:
     reason = "Completed" if phase == "Succeeded" else "Error"
     state = "success" if phase == "Succeeded" else "failed"
-    return recorded(phase, reason, state=state) | {"completionTime": at} | fields
+    said = {"completionTime": at, "conditions": finished(at)}
+    return recorded(phase, reason, state=state) | said | fields
+
+
+def finished(at: str) -> list[dict[str, Any]]:
+    """The condition that says when the end was recorded."""
+    return [{"type": "Finished", "status": "True", "reason": "Completed", "lastTransitionTime": at}]
 
 
 CASES = {
@@ -144,6 +150,11 @@ CASES = {
     ),
     "a pod that Airflow will delete itself": (
         job(status=done(at="2026-11-22T11:59:40Z"), held=False),
+        facts("success", ended(0)),
+        Step.NOTHING,
+    ),
+    "a pod whose end was recorded long after it: Airflow's to delete all the same": (
+        job(status=done(conditions=finished("2026-11-22T11:59:50Z")), held=False),
         facts("success", ended(0)),
         Step.NOTHING,
     ),

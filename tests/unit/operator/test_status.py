@@ -308,6 +308,14 @@ def test_a_next_attempt_that_is_late_is_said() -> None:
     assert (status["phase"], status["reason"]) == ("Queued", "Retrying")
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_of_a_container_that_was_seen_only_when_it_had_ended_no_next_attempt_is_said(code: int) -> None:
+    """As on a node whose kubelet tells late: what follows is Airflow's word, not another attempt."""
+    before = recorded("Queued", "Starting") | {"message": "On its way."}
+    status = derive(job(status=before), facts("running", ended(code)), LINKS, NOW)
+    assert (status["phase"], status["reason"]) == ("Queued", "Starting")
+
+
 def test_the_link_leads_to_the_run() -> None:
     status = derive(job(), facts("queued"), LINKS, NOW)
     assert status["dagRunUrl"] == f"https://airflow.example/dags/container_job/runs/{run_id()}"
