@@ -65,9 +65,9 @@ The one without a name is Airflow's own, the only one that is open from the star
 """
 
 
-DRAFT: Final = "http://json-schema.org/draft-07/schema#"
-"""Airflow checks each Param's schema itself, too, at the request and in the triggerer: with the newest draft, which it
-takes where none is named, all of these take 18 ms instead of 5."""
+DRAFT: Final = "http://json-schema.org/draft-04/schema#"
+"""Airflow checks each Param's schema itself, too, at the request and in the triggerer: by the newest draft, which it
+takes where none is named, all of these take three times as long as by this one, which has all that they need."""
 
 HINTS: Final = {
     "commands": "One word to a line.",

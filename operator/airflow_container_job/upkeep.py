@@ -28,8 +28,8 @@ def cleans_at(job: Job) -> datetime | None:
 
     On a busy node that may be long after the container's own end.
     """
-    recorded = (one for one in job.status.get("conditions", ()) if one["type"] == "Finished")
-    at = parse_time(next(recorded, {}).get("lastTransitionTime")) if job.finished else None
+    said = [one["lastTransitionTime"] for one in job.status.get("conditions", ()) if one["type"] == "Finished"]
+    at = parse_time(said[0]) if said and job.finished else None
     return None if at is None else at + CLEAN_AFTER
 
 
