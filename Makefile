@@ -66,10 +66,10 @@ lock: venv ## renew requirements/ from pyproject.toml
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(LOCK) - --output-file requirements/build.txt
 
-bench: venv up ## measure jobs beside bare Kubernetes Jobs and the stock operator (45 minutes)
+bench: venv up ## measure jobs beside bare Kubernetes Jobs and the stock operator (an hour)
 	@$(WITH_CLUSTER) $(VENV)/python -m bench
 
-bench-scale: venv up ## thousands of jobs with simulated pods, Airflow on PostgreSQL
+bench-scale: venv up bench-alone ## thousands of jobs with simulated pods, Airflow on PostgreSQL; and what bench-alone does
 	@$(WITH_CLUSTER) $(VENV)/python -m bench.scale
 
 bench-alone: venv up ## the operator alone, with a fake Airflow

@@ -18,6 +18,9 @@ CALM: Final = 0.3
 
 PATIENCE: Final = 120.0
 
+AFTERWARDS: Final = 2.0
+"""Seconds after a burst in which requests and writes still count: what is written last is the finalizer off."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -78,7 +81,7 @@ def measure(kind: str, burst: Burst, count: int, cap: float) -> Measured:
     if len(states) < count:
         burst.stop()
     else:
-        time.sleep(2)  # what is written last: the finalizer off
+        time.sleep(AFTERWARDS)
     return Measured(
         kind,
         count,

@@ -1,4 +1,4 @@
-"""The stock operator's DAGs, in the development Airflow for the time of a measurement."""
+"""DAGs of bench/dags, in the development Airflow for the time of a measurement, and what the stock operator needs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tests.support.cluster import Namespace
 from tests.support.wait import until
 
 DAGS: Final = ("bench_kpo", "bench_kpo_deferrable")
-_FILE: Final = "/opt/airflow/example-dags/bench_kpo.py"
+_FOLDER: Final = "/opt/airflow/example-dags"
 _EXEC: Final = ("exec", "-i", "--namespace=airflow", "deployment/airflow", "--container=dag-processor", "--")
 
 
 @contextmanager
-def installed(api: Api) -> Iterator[None]:
-    """Put the DAG file into the folder that Airflow's parts share, and take it out again."""
-    source = Path(__file__).parent / "dags/bench_kpo.py"
-    kubectl(*_EXEC, "sh", "-c", f"cat > {_FILE}", stdin=source.read_text())
+def installed(api: Api, name: str, *dags: str) -> Iterator[None]:
+    """Put a file with these DAGs into the folder that Airflow's parts share, and take it out again."""
+    source = Path(__file__).parent / "dags" / name
+    kubectl(*_EXEC, "sh", "-c", f"cat > {_FOLDER}/{name}", stdin=source.read_text())
     try:
-        until("Airflow has the stock operator's DAGs", lambda: _known(api) == set(DAGS), seconds=180)
+        until(f"Airflow has the DAGs of {name}", lambda: _known(api) >= set(dags), seconds=180)
         yield
     finally:
-        kubectl(*_EXEC, "rm", "-f", _FILE)
+        kubectl(*_EXEC, "rm", "-f", f"{_FOLDER}/{name}")
 
 
 def allow(namespace: Namespace) -> None:
@@ -36,5 +36,5 @@ def allow(namespace: Namespace) -> None:
 
 
 def _known(api: Api) -> set[str]:
-    found = api.send("GET", "/dags?dag_id_prefix_pattern=bench_kpo&exclude_stale=true")["dags"]
+    found = api.send("GET", "/dags?dag_id_prefix_pattern=bench_&exclude_stale=true")["dags"]
     return {dag["dag_id"] for dag in found if not dag["is_paused"]}

@@ -1,13 +1,14 @@
 """What was played, kept under bench/results/: as JSON, as tables, as curves.
 
 Called by `__main__` after each scene. A scene played again for the same count replaces what was there of it, so that
-the whole can be measured in parts.
+the whole can be measured in parts; each says when it was.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from bench import plots, results
@@ -24,7 +25,8 @@ def keep(scene: str, count: int, rounds: list[Json]) -> None:
     """Put this beside what was measured before, and draw all anew."""
     path = results.FOLDER / f"{NAME}.json"
     known: Played = json.loads(path.read_text())["results"] if path.exists() else {}
-    known.setdefault(scene, {})[str(count)] = rounds
+    measured = datetime.now(UTC).strftime("%Y-%m-%d")
+    known.setdefault(scene, {})[str(count)] = [{"measured": measured, **one} for one in rounds]
     results.FOLDER.mkdir(exist_ok=True)
     draw(known)
     about = "The operator alone, against an Airflow that answers at once"
@@ -60,7 +62,8 @@ def draw(played: Played) -> None:
         }
         plots.lines("alone-latency", "5 jobs a second beside them", (x, "seconds"), latency)
     if restarts:
-        curve = {"ends recorded": _points(restarts, "resources", "ends_recorded_after_seconds")}
+        keys = {"all known": "known_after_seconds", "ends recorded": "ends_recorded_after_seconds"}
+        curve = {name: _points(restarts, "resources", key) for name, key in keys.items()}
         plots.lines("alone-restart", "Restart, nine of ten finished", ("resources", "seconds"), curve)
 
 
@@ -127,8 +130,8 @@ def _away(rounds: list[Json]) -> Sequence[object]:
 
 
 def _table(what: str, head: Sequence[str], rounds: dict[str, list[Json]], row: Any) -> str:
-    rows = [(f"{int(count):,}", *row(played)) for count, played in _items(rounds)]
-    return results.table((what, *head), rows) if rows else ""
+    rows = [(f"{int(count):,}", played[-1]["measured"], *row(played)) for count, played in _items(rounds)]
+    return results.table((what, "measured", *head), rows) if rows else ""
 
 
 def _items(rounds: dict[str, list[Json]]) -> list[tuple[str, list[Json]]]:

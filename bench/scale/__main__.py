@@ -13,11 +13,11 @@ import signal
 import sys
 from collections.abc import Awaitable, Iterator
 
-from bench.scale import airflow, parts, report, simulation
+from bench.scale import airflow, floors, parts, report, simulation
 from dev import engine, paths, progress
 from dev.errors import Stop
 
-PARTS = ("burst", "steady", "live")
+PARTS = ("floors", "burst", "steady", "live")
 
 
 async def _measure(options: argparse.Namespace) -> None:
@@ -29,7 +29,9 @@ async def _measure(options: argparse.Namespace) -> None:
 
 
 def _each(part: str, options: argparse.Namespace) -> Iterator[Awaitable[parts.Figures]]:
-    if part == "burst":
+    if part == "floors":
+        yield from (measure(options.floor) for measure in (floors.pods, floors.runs))
+    elif part == "burst":
         yield from (parts.burst(count, 5.0) for count in options.count)
     elif part == "steady":
         for rate in options.rate:
@@ -43,6 +45,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     parser.add_argument("--part", action="append", choices=PARTS, help="one part only; may be repeated (default: all)")
     parser.add_argument("--count", type=int, nargs="+", default=[100, 1000], help="jobs at once (default: %(default)s)")
+    parser.add_argument(
+        "--floor", type=int, default=500, help="pods, and DagRuns, by themselves (default: %(default)s)"
+    )
     parser.add_argument("--in-flight", type=int, nargs="+", default=[10, 100, 1000], help="(default: %(default)s)")
     parser.add_argument("--live", type=int, default=10_000, help="live resources (default: %(default)s)")
     parser.add_argument(

@@ -86,20 +86,28 @@ class Journal:
             job.pod_ended = now
 
     async def _follow(self, path: str, version: str, see: Callable[[Json], None]) -> None:
-        while True:  # the API server ends a watch now and then; it goes on from the version seen last
-            async for event in self._events(path, version):
-                if event["type"] == "ERROR":
-                    raise RuntimeError(f"the watch of {path} broke: {event['object']}")
-                version = event["object"]["metadata"]["resourceVersion"]
-                if event["type"] in ("ADDED", "MODIFIED"):
-                    see(event["object"])
+        async for kind, body in follow(self._api, path, version):
+            if kind != "DELETED":
+                see(body)
 
-    async def _events(self, path: str, version: str) -> AsyncIterator[Json]:
-        query = {"watch": "1", "allowWatchBookmarks": "1", "resourceVersion": version, "timeoutSeconds": "3600"}
-        limit = aiohttp.ClientTimeout(total=None)
-        async with self._api.session.get(path, params=query, timeout=limit) as response:
-            rest = b""
-            async for chunk in response.content.iter_any():
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    yield json.loads(line)
+
+async def follow(api: ApiServer, path: str, version: str) -> AsyncIterator[tuple[str, Json]]:
+    """What happens to the objects of this path after this version, for ever: (ADDED, MODIFIED or DELETED, object)."""
+    while True:  # the API server ends a watch now and then; it goes on from the version seen last
+        async for event in _events(api, path, version):
+            if event["type"] == "ERROR":
+                raise RuntimeError(f"the watch of {path} broke: {event['object']}")
+            version = event["object"]["metadata"]["resourceVersion"]
+            if event["type"] != "BOOKMARK":
+                yield event["type"], event["object"]
+
+
+async def _events(api: ApiServer, path: str, version: str) -> AsyncIterator[Json]:
+    query = {"watch": "1", "allowWatchBookmarks": "1", "resourceVersion": version, "timeoutSeconds": "3600"}
+    limit = aiohttp.ClientTimeout(total=None)
+    async with api.session.get(path, params=query, timeout=limit) as response:
+        rest = b""
+        async for chunk in response.content.iter_any():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield json.loads(line)

@@ -68,6 +68,8 @@ class Stage:
     """A namespace, what is applied to it and what is seen in it."""
 
     def __init__(self, api: ApiServer, namespace: str) -> None:
+        self.api = api
+        self.namespace = namespace
         self.journal = Journal(api, namespace)
         self.load = Load(api, self.journal)
         self.sampler = Sampler()

@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from bench import plots, results
+from bench.scale import floors
 
 Figures = Mapping[str, Any]
 
 NAME: Final = "scale"
 ABOUT: Final = "Simulated pods, a real API server, and a real Airflow on PostgreSQL"
 
-SIZES: Final = {"burst": "jobs", "steady": "in_flight", "live": "live"}
+SIZES: Final = {"floors": "what", "burst": "jobs", "steady": "in_flight", "live": "live"}
 """Part -> what it is repeated over."""
 
 LATENCIES: Final = ("apply_to_accepted", "apply_to_pod", "pod_end_to_terminal")
@@ -31,8 +32,10 @@ def write(figures: Figures) -> None:
     parts = [one for one in earlier if name_of(one) != name_of(figures)]
     parts.append({"measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **figures})
     parts.sort(key=lambda one: (list(SIZES).index(one["part"]), one.get("rate", 0), one[SIZES[one["part"]]]))
-    for part, rate in sorted({(one["part"], one.get("rate")) for one in parts}, key=str):
-        ours, size = [one for one in parts if (one["part"], one.get("rate")) == (part, rate)], SIZES[part]
+    at_least = [one for one in parts if one["part"] == "floors"]
+    jobs = parts[len(at_least) :]
+    for part, rate in sorted({(one["part"], one.get("rate")) for one in jobs}, key=str):
+        ours, size = [one for one in jobs if (one["part"], one.get("rate")) == (part, rate)], SIZES[part]
         if len(ours) > 1:
             curves = {
                 f"{latency} {share}": [(one[size], one[latency][share]) for one in ours if one[latency]]
@@ -41,7 +44,19 @@ def write(figures: Figures) -> None:
             }
             title = part if rate is None else f"{part} {rate:g} a second"
             plots.lines(f"{NAME}-{title.replace(' ', '-')}", title, (size, "seconds"), curves)
-    results.save(NAME, ABOUT, parts, [_latencies(parts), _usage(parts)])
+    tables = [*([_floors(at_least)] if at_least else []), *([_latencies(jobs), _usage(jobs)] if jobs else [])]
+    results.save(NAME, ABOUT, parts, tables)
+
+
+def _floors(parts: Sequence[Figures]) -> str:
+    head = ["alone on the machine", "measured", "at once", "per second", "CPU ms of the whole machine for each"]
+    rows = [
+        [one["what"], one["measured"], *(one[key] for key in ("count", "per_second", "cpu_ms_each"))] for one in parts
+    ]
+    if len(parts) > 1:
+        both = sum(one["cpu_ms_each"] for one in parts)
+        rows.append(["both, so a job at the least", "", "", f"{floors.most_per_second(both):.1f} at the most", both])
+    return results.table(head, rows)
 
 
 def _latencies(parts: Sequence[Figures]) -> str:
@@ -74,5 +89,6 @@ def _pair(one: Figures, name: str) -> str:
 
 def name_of(one: Figures) -> str:
     """Name a part with its size."""
+    size = one[SIZES[one["part"]]]
     at = f", {one['rate']:g} a second" if "rate" in one else ""
-    return f"{one['part']} {one[SIZES[one['part']]]:,}{at}"
+    return f"{one['part']} {size}{at}" if isinstance(size, str) else f"{one['part']} {size:,}{at}"

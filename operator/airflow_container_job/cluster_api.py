@@ -22,7 +22,7 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=10)
 SILENCE_SECONDS: Final = 90
 """How long a watch may say nothing; of what it caches, the server sends a bookmark every 60 s."""
 
-PAGE: Final = 500
+PAGE: Final = 100
 """Objects of one answer: ten thousand at once would take more memory than all else."""
 
 Body = dict[str, Any]

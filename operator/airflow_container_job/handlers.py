@@ -55,7 +55,7 @@ def settings() -> kopf.OperatorSettings:
     chosen.scanning.disabled = True  # needs no rights on namespaces and CRDs
     chosen.watching.server_timeout = 300  # a stream that died silently is renewed after this at the latest
     chosen.watching.connect_timeout = 10
-    chosen.watching.chunk_size = 500  # a list of 10,000 resources comes in parts
+    chosen.watching.chunk_size = 100  # a list of 10,000 resources comes in parts
     chosen.networking.request_timeout = 60
     chosen.queueing.idle_timeout = 0.5  # a worker keeps the last version of its resource while it waits for a newer one
     chosen.persistence.diffbase_storage = NoDiff()

@@ -54,7 +54,7 @@ class Airflow:
         return int(self("GET", f"/dags/~/dagRuns?run_id_prefix_pattern=acj-{uid}")["total_entries"])
 
     def until_over(self, dag_run_id: str, seconds: float = 90, dag: str = DAG) -> str:
-        """Wait for a run's end; its state. The scheduler tells it a while after its only task, and so our status, is over."""
+        """Wait for a run's end; its state. The scheduler tells it a while after the task's, and so after our status."""
         over = ("success", "failed")
         until(f"the end of {dag_run_id}", lambda: self.run(dag_run_id, dag).get("state") in over, seconds)
         return str(self.run(dag_run_id, dag)["state"])

@@ -35,6 +35,20 @@ def test_a_burst_that_was_cut_gives_a_lower_bound() -> None:
     assert Run([ours]).ratio("stock", "container-jobs", 30, wall) is None
 
 
+def test_how_many_times_faster_is_told_by_what_was_over_in_the_time() -> None:
+    ours = Measured("container-jobs", 30, 30, 15.0, {}, {})
+    assert Run([ours, Measured("stock", 30, 10, 480.0, {}, {})]).times_faster("stock", 30) == Spread(96, 96, 96)
+    none = Run([ours, Measured("stock", 30, 0, 480.0, {}, {})]).times_faster("stock", 30)
+    assert none == Spread(960, 960, 960, bound=True)
+
+
+def test_what_the_operator_asks_anyway_is_not_a_jobs_doing() -> None:
+    bare = Measured("jobs", 100, 100, 58.0, {}, {}, {"GET dagRuns": 6}, {"operator": {}})
+    ours = Measured("container-jobs", 1, 1, 8.0, {}, {}, {"GET dagRuns": 1, "POST dagRuns": 1}, {"operator": {}})
+    assert Run([bare, ours]).requests_per_job(1) == Spread(1.0, 1.0, 1.0)
+    assert Run([bare]).requests_per_job(1) is None
+
+
 def access(at: str, address: str, method: str, path: str) -> str:
     return (
         f"2026-11-23T{at}Z [info     ] request finished               [http.access] client_addr={address}:4711 "

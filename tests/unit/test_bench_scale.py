@@ -6,6 +6,7 @@ import pytest
 
 from bench.alone.api_server import ApiServer
 from bench.processes import DRIVER, Process, Usage, part_of
+from bench.scale.floors import most_per_second
 from bench.scale.journal import Journal, Times
 from bench.scale.latencies import summary
 from bench.scale.load import resource
@@ -73,3 +74,8 @@ def test_a_part_that_began_anew_counts_from_its_start() -> None:
 def test_a_simulated_job_says_how_long_it_runs() -> None:
     annotations = resource("one", 1.5)["spec"]["podMetadata"]["annotations"]
     assert list(annotations.values()) == ["1500ms"]
+
+
+def test_what_a_job_takes_at_the_least_says_how_many_there_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert most_per_second(200.0) == 10.0
