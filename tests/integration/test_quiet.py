@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
 from tests.support.cluster import manifest
 from tests.support.wait import stays, until
-from tests.support.world import World
+from tests.support.world import World, now
 
 
 def test_a_job_is_written_at_its_turns_only(world: World) -> None:
@@ -19,7 +18,7 @@ def test_a_job_is_written_at_its_turns_only(world: World) -> None:
         pod = world.add_pod("turns")
         world.pod_runs(pod)
         world.wait("turns", "Running")
-        world.pod_ends(pod, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        world.pod_ends(pod, at=now())
         world.airflow.finish(run, "success")
         world.wait("turns", "Succeeded")
         until("the finalizer is gone", lambda: world.released("turns"))
