@@ -17,7 +17,7 @@ BATCH = [
     job("good", "echo fine"),
     job("slow", "sleep 600", activeDeadlineSeconds=3, **GRACE),
     # The container runtime learns of the cause a moment after the kill; the shell gives it that moment.
-    job("memory", "tail /dev/zero; code=$?; sleep 1; exit $code", resources={"limits": {"memory": "32Mi"}}),
+    job("memory", "tail /dev/zero; code=$?; sleep 3; exit $code", resources={"limits": {"memory": "32Mi"}}),
     job("too-large", "head -c 5000 /dev/zero | tr '\\0' 1 > /airflow/xcom/return.json"),
     job("largest", "printf '\"%04094d\"' 7 > /airflow/xcom/return.json"),
     job("not-json", "echo two ships > /airflow/xcom/return.json"),
