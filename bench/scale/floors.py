@@ -18,7 +18,7 @@ from bench.measure import measure
 from bench.processes import DRIVER
 from bench.scale.journal import follow
 from bench.scale.load import resource
-from bench.scale.parts import Figures, Sampler, stage
+from bench.scale.parts import Figures, stage
 from dynamic_pod import contract
 from dynamic_pod.manifest import Identity, build, merge
 from tests.support.cluster import Cluster, Namespace
@@ -51,7 +51,8 @@ async def pods(count: int) -> Figures:
             await on.api.send("POST", path, _pod(on.namespace, number))
 
         listed = await on.api.send("GET", f"{path}?limit=1")
-        on.sampler, began = Sampler(), time.monotonic()
+        on.sampler.begin()
+        began = time.monotonic()
         seeing = asyncio.create_task(see(listed["metadata"]["resourceVersion"]))
         await every(range(count), create)
         await seeing

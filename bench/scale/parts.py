@@ -44,13 +44,17 @@ class Sampler:
     """The parts' memory at its highest, and their CPU time, over a block."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was seen until now."""
         self._first = usage()
         self._memory: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Look every few seconds, until cancelled."""
+        """Look every few seconds, until cancelled; in a thread, since the event loop stamps what the watches see."""
         while True:
-            self._look()
+            await asyncio.to_thread(self._look)
             await asyncio.sleep(10)
 
     def figures(self) -> Figures:
@@ -155,7 +159,7 @@ async def steady(rate: float, in_flight: int, seconds: float) -> Figures:
     async with stage() as on:
         with step(f"{in_flight} under way"):
             await on.load.steady(rate, max(duration, SETTLING), duration)
-        on.sampler = Sampler()
+        on.sampler.begin()
         on.began = begun = time.time()
         since = time.monotonic()
         jobs = await on.load.steady(rate, seconds, duration)
@@ -176,7 +180,7 @@ async def live(count: int, rate: float, seconds: float) -> Figures:
     async with stage() as on:
         await on.load.burst(*[30.0] * count)
         await on.until("the first to end", lambda: any(job.over for job in on.journal.jobs.values()))
-        on.sampler = Sampler()
+        on.sampler.begin()
         on.began = begun = time.time()
         since = time.monotonic()
         before = _live(on.journal)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -145,7 +145,7 @@ class AirflowApi:
 
     async def live_runs(self) -> list[DagRun]:
         """All our DagRuns that are not over, whatever their DAG."""
-        return [DagRun.read(body) for body in await self._list_runs(state=LIVE)]
+        return [DagRun.read(body) async for body in self._list_runs(state=LIVE)]
 
     async def count_live_runs(self) -> int:
         """How many DagRuns of ours are not over, whatever their DAG."""
@@ -155,12 +155,12 @@ class AirflowApi:
 
     async def changed_runs(self, since: datetime) -> list[DagRun]:
         """All our DagRuns that are over and have ended, or were marked otherwise, at or after this time."""
-        return [DagRun.read(body) for body in await self._list_runs(state=[*ENDED], updated_at_gte=since)]
+        return [DagRun.read(body) async for body in self._list_runs(state=[*ENDED], updated_at_gte=since)]
 
     async def started_runs(self, dag_id: str, since: datetime) -> list[DagRun]:
         """Our DagRuns of this DAG that began at or after this time and are not over."""
-        found = await self._list_runs(state=["running"], start_date_gte=since, dag_id_prefix_pattern=dag_id)
-        return [DagRun.read(body) for body in found if body["dag_id"] == dag_id]
+        found = self._list_runs(state=["running"], start_date_gte=since, dag_id_prefix_pattern=dag_id)
+        return [DagRun.read(body) async for body in found if body["dag_id"] == dag_id]
 
     async def ended_tasks(self, dag_id: str, since: datetime) -> list[DagRun]:
         """Our DagRuns of this DAG whose only task ended at or after this time; the runs may still be under way.
@@ -171,15 +171,14 @@ class AirflowApi:
         method = self._tasks.get_task_instances_without_preload_content
         filters = {"dag_id_prefix_pattern": dag_id, "task_id": contract.TASK_ID}
         # Of all DAGs: asked for one of them, Airflow would read that from the database first, each time.
-        found = await self._list(method, "task_instances", "~", "~", **filters, state=[*ENDED], end_date_gte=since)
-        return [DagRun.of_task(body) for body in found if body["dag_id"] == dag_id]
+        found = self._list(method, "task_instances", "~", "~", **filters, state=[*ENDED], end_date_gte=since)
+        return [DagRun.of_task(body) async for body in found if body["dag_id"] == dag_id]
 
-    async def _list_runs(self, **filters: Any) -> list[Body]:
-        return await self._list(self._runs.get_dag_runs_without_preload_content, "dag_runs", "~", **filters)
+    def _list_runs(self, **filters: Any) -> AsyncIterator[Body]:
+        return self._list(self._runs.get_dag_runs_without_preload_content, "dag_runs", "~", **filters)
 
-    async def _list(self, method: Callable[..., Any], what: str, *where: str, **filters: Any) -> list[Body]:
-        """Read a list of what belongs to our runs, page by page."""
-        found: list[Body] = []
+    async def _list(self, method: Callable[..., Any], what: str, *where: str, **filters: Any) -> AsyncIterator[Body]:
+        """Read a list of what belongs to our runs, page by page; one page is in memory at a time."""
         cursor = ""
         while True:
             page = await self._call(
@@ -191,10 +190,11 @@ class AirflowApi:
                 cursor=cursor,
                 **filters,
             )
-            found += page[what]
+            for body in page[what]:
+                yield body
             cursor = page.get("next_cursor") or ""
             if not cursor:
-                return found
+                return
 
     async def stop(self, dag_id: str, dag_run_id: str) -> DagRun | None:
         """Mark the DagRun failed, Airflow's way of stopping one; None when Airflow has none of that id."""

@@ -102,8 +102,9 @@ def live(job: Job, facts: Facts) -> bool:
 
 
 def in_flight(job: Job) -> bool:
-    """Whether it is recorded that Airflow has a run of this job, and not that it is over."""
-    return job.triggered and not job.finished and not job.at_rest
+    """Whether it is recorded that Airflow has a run of this job, and not that it is over or let go."""
+    let_go = job.deleted_at is not None and not job.held
+    return job.triggered and not job.finished and not job.at_rest and not let_go
 
 
 def _too_late(job: Job, facts: Facts, now: datetime) -> bool:

@@ -19,13 +19,22 @@ from airflow_container_job import status
 from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.closing import closing, in_flight
 from airflow_container_job.cluster_api import ClusterApi
-from airflow_container_job.errors import AirflowError, ClusterError, Conflict, Gone
+from airflow_container_job.errors import (
+    AirflowDenied,
+    AirflowError,
+    AirflowUnreachable,
+    ClusterError,
+    Conflict,
+    DagUnavailable,
+    Gone,
+)
 from airflow_container_job.facts import Facts, Trouble
 from airflow_container_job.job import Job
 from airflow_container_job.line import Line
 from airflow_container_job.memory import Known, Memory
 from airflow_container_job.observer import Observer
 from airflow_container_job.reconcile import Step, next_look, next_step
+from airflow_container_job.shelf import Shelf
 from airflow_container_job.steps import RETRY_SECONDS, UNFINISHED, Steps
 from airflow_container_job.workqueue import WorkQueue
 
@@ -37,6 +46,12 @@ LINE_SECONDS: Final = 5.0
 
 LISTED_SECONDS: Final = 60.0
 """How long the first list of resources may take; some that were counted may have been deleted since."""
+
+STARTS: Final = frozenset({Step.LINE_UP, Step.TRIGGER})
+"""Steps towards a run that Airflow does not have yet."""
+
+GATES: Final = frozenset({AirflowUnreachable.reason, AirflowDenied.reason})
+"""Troubles that every job has alike."""
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +74,7 @@ class Controller:
         self._links = links
         self._deadline = deletion_deadline
         self._line = line
+        self._shelf = Shelf()
         self._queue = WorkQueue()
         self.memory = Memory(observer, links, self, watched)
         self._steps = Steps(self, airflow, cluster, observer, links, deletion_deadline)
@@ -106,8 +122,9 @@ class Controller:
         self._give_turns()
         while True:
             await asyncio.sleep(LINE_SECONDS)
-            for uid in self._line.to_be_told():
-                if (known := self.memory.find(uid)) is not None:
+            away = self._airflow.gate.shut_by is not None
+            for uid in self._line.waiting() if away else self._line.to_be_told():
+                if (known := self.memory.find(uid)) is not None and not (away and known.facts.told):
                     self._queue.add(uid, known.rank)
 
     def _give_turns(self) -> None:
@@ -119,9 +136,27 @@ class Controller:
     async def _line_up(self, job: Job, facts: Facts) -> None:
         self._line.join(job)
         self._give_turns()
-        if not self._line.has_turn(job.uid) and (held := self._line.held(job.uid)) is not None:
+        if self._line.has_turn(job.uid):
+            return
+        if (error := self._airflow.gate.shut_by) is not None:  # whoever has been told its place keeps that
+            if facts.held is None:
+                await self._tell(job, facts, Trouble(error.reason, str(error)))
+        elif self._is_over(job, facts.trouble) and (held := self._line.held(job.uid)) is not None:
             facts.held, facts.trouble = held, None
             await self._steps.write(job, facts)
+
+    def _is_over(self, job: Job, trouble: Trouble | None) -> bool:
+        """Whether what a job was last told no longer is so, now that Airflow answers."""
+        if trouble is None or trouble.reason in GATES:
+            return True
+        return trouble.reason == DagUnavailable.reason and not self._shelf.has(self._links.dag_of(job))
+
+    async def _put_aside(self, job: Job, facts: Facts, trouble: Trouble) -> None:
+        """Let others have the place of a job whose DAG cannot run."""
+        self.left(job.uid)
+        facts.held = None
+        await self._tell(job, facts, trouble)
+        self.look_after(job, self._shelf.pause(self._links.dag_of(job)) + UNFINISHED)
 
     # ---- workers
 
@@ -154,8 +189,11 @@ class Controller:
         if step is not Step.LINE_UP:
             self._line.step_aside(uid)
             facts.held = None
+        aside = self._shelf.trouble(self._links.dag_of(job)) if step in STARTS else None
         try:
-            if step is Step.LINE_UP:
+            if aside is not None:
+                await self._put_aside(job, facts, aside)
+            elif step is Step.LINE_UP:
                 await self._line_up(job, facts)
             elif step is not Step.NOTHING:
                 await self._step(step, job, facts)
@@ -172,19 +210,28 @@ class Controller:
     async def _step(self, step: Step, job: Job, facts: Facts) -> None:
         try:
             await self._steps.take(step, job, facts)
+            if step is Step.TRIGGER and facts.run is not None:
+                self._shelf.take(self._links.dag_of(job))
+        except DagUnavailable as error:
+            dag_id = self._links.dag_of(job)
+            self._shelf.put(dag_id, Trouble(error.reason, str(error)))
+            await self._put_aside(job, facts, Trouble(error.reason, str(error)))
         except AirflowError as error:
             await self._show_trouble(job, facts, error)
 
-    async def _show_trouble(self, job: Job, facts: Facts, error: AirflowError) -> None:
-        """Say once why the job does not get on, and look again when that may have changed."""
-        if not job.triggered and facts.run is None:
-            self.left(job.uid)  # its turn is over, or jobs that cannot start would keep all others from starting
-        trouble = Trouble(error.reason, str(error))
+    async def _tell(self, job: Job, facts: Facts, trouble: Trouble) -> None:
+        """Say once why the job does not get on."""
         if facts.trouble is None or facts.trouble.reason != trouble.reason:
             log.warning("%s: %s: %s", job, trouble.reason, trouble.message)
             facts.trouble = trouble  # the first message stays: equal trouble must not write again
         if facts.run is None or job.deleted_at is not None or closing(job, facts, _now()) is not None:
             await self._steps.write(job, facts)
+
+    async def _show_trouble(self, job: Job, facts: Facts, error: AirflowError) -> None:
+        """Say why the job does not get on, and look again when that may have changed."""
+        if error.reason not in GATES and not job.triggered and facts.run is None:
+            self.left(job.uid)  # it is the job's own trouble: others would not meet the same in its turn
+        await self._tell(job, facts, Trouble(error.reason, str(error)))
         pause = self._airflow.gate.pause or RETRY_SECONDS
         if job.deleted_at is not None:
             pause = min(pause, self._steps.left(job.deleted_at))

@@ -93,6 +93,11 @@ class Facts:
     unanswered: bool = False
     """Whether a request to create the run got no answer, and may still be carried out."""
 
+    @property
+    def told(self) -> bool:
+        """Whether it is known what a job without a run waits for."""
+        return self.held is not None or self.trouble is not None
+
     def begin_anew(self) -> None:
         """Another run was decided: what was known of the last one is of no use."""
         self.run = self.outcome = self.trouble = self.refused = None

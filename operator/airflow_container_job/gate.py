@@ -33,6 +33,11 @@ class Gate:
         """Seconds until the next request may try; 0 while Airflow answers."""
         return max(0.0, self._open_at - self._clock()) if self._failures else 0.0
 
+    @property
+    def shut_by(self) -> AirflowError | None:
+        """What keeps it shut; None while Airflow answers."""
+        return self._last if self._failures else None
+
     async def through(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make the call; while the gate is shut, raise at once what shut it."""
         trying = self._failures > 0

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
+from collections.abc import Callable
+from functools import cache
 from typing import Final, NamedTuple
 
 from airflow_container_job import reasons
@@ -117,11 +119,15 @@ class Line:
             given.append(uid)
         return given
 
+    def waiting(self) -> list[str]:
+        """All jobs that wait for their turn."""
+        return list(self._keys)
+
     def held(self, uid: str) -> Trouble | None:
         """Why this waiting job has to wait, with its place as last told; None while its turn is near anyway."""
         namespace, key = self._keys[uid]
-        if self._has_news(uid, at := bisect_left(self._waiting[namespace], key)):
-            place, of = self._place(namespace, at)
+        if self._has_news(uid, at := bisect_left(self._waiting[namespace], key), self._ahead):
+            place, of = self._place(namespace, at, self._ahead)
             self._told[uid] = place, Trouble(reasons.HELD, f"Place {place} of {of} in line; {self._full(namespace)}.")
         told = self._told.get(uid)
         return None if told is None else told[1]
@@ -129,23 +135,27 @@ class Line:
     def to_be_told(self) -> list[str]:
         """Waiting jobs about which `held` has something new to say."""
         found = []
+        ahead = cache(self._ahead)  # the same for all namespaces, of which there may be a thousand
         for waiting in self._waiting.values():
-            found += [key.uid for at, key in enumerate(waiting) if self._has_news(key.uid, at)]
+            found += [key.uid for at, key in enumerate(waiting) if self._has_news(key.uid, at, ahead)]
         return found
 
-    def _has_news(self, uid: str, at: int) -> bool:
+    def _has_news(self, uid: str, at: int, ahead: Callable[[int], int]) -> bool:
         namespace, _ = self._keys[uid]
         if not self._open or not self._full(namespace):
             return False
         told = self._told.get(uid)
-        return told is None or self._place(namespace, at)[0] <= told[0] * RENEWED_AT
+        return told is None or self._place(namespace, at, ahead)[0] <= told[0] * RENEWED_AT
 
-    def _place(self, namespace: str, at: int) -> tuple[int, int]:
+    def _place(self, namespace: str, at: int, ahead: Callable[[int], int]) -> tuple[int, int]:
         """Place and length of the line that this one stands in: the namespace's own, or that of all in turn."""
         if len(self._flying) < self._limit:
             return at + 1, len(self._waiting[namespace])
-        lengths = [len(waiting) for waiting in self._waiting.values()]
-        return 1 + sum(min(length, at) for length in lengths), sum(lengths)
+        return 1 + ahead(at), len(self._keys)
+
+    def _ahead(self, at: int) -> int:
+        """How many go first if every namespace has so many turns."""
+        return sum(min(len(waiting), at) for waiting in self._waiting.values())
 
     def _full(self, namespace: str) -> str:
         """Which limit is reached, in words; empty when none is."""

@@ -31,7 +31,10 @@ STRANGERS: Final = 10_000
 """Runs that are remembered though their resource is not known: after a start Airflow may be faster than the list."""
 
 _METADATA: Final = frozenset(
-    {"name", "namespace", "uid", "labels", "annotations", "creationTimestamp", "deletionTimestamp"}
+    {
+        *("name", "namespace", "uid", "labels", "annotations"),
+        *("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"),
+    }
 )
 _CONTAINERS: Final = frozenset({"initContainerStatuses", "containerStatuses"})
 _STATUS: Final = _CONTAINERS | {"phase", "reason", "message", "conditions"}
@@ -106,6 +109,9 @@ class Memory:
         """A version of a resource, from the watch or as the answer to a write."""
         if self._has(body):  # as the watch's echo of our own write
             return
+        if body["metadata"].get("deletionTimestamp") and not body["metadata"].get("finalizers"):
+            self.job_gone(body["metadata"]["uid"])  # the answer to our letting it go may come after its last event
+            return
         try:
             job = parse(body)
         except InvalidJob as error:
@@ -159,7 +165,11 @@ class Memory:
         if known.job is None and known.facts.gone >= known.facts.pods.keys():
             del self._known[uid]  # the last of a resource that is gone, too
         if (run := pods.run_of(pod)) is not None:
-            self._observer.pod_moved(run, ended=gone or outcome.over(pod))
+            ended: bool | None = gone or outcome.over(pod)
+            if known.job is not None and known.job.decision is not None and known.job.decision.dag_run_id == run:
+                ended = pods.newest_ended(known.job, known.facts)  # of several pods the newest tells
+            if ended is not None:
+                self._observer.pod_moved(run, ended=ended)
         self._listener.stirred(uid, known)
 
     def pods_listed(self, namespace: str | None, uids: set[str]) -> None:

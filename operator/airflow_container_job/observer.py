@@ -110,6 +110,7 @@ class Observer:
         self._runs = Cadence(idle=IDLE_PAUSE)
         self._foreign = 0
         self._unread = False
+        self._unsure = 0
         self._count_at = float("inf")
         self._listed_at = 0.0
         self._stuck_at = 0.0
@@ -227,7 +228,10 @@ class Observer:
         now = _clock()
         self._count_at = now + self._sweep_seconds
         self._settling = {run: until for run, until in self._settling.items() if until > now}
-        surprise = not 0 <= count - len(self._live) - self._foreign <= len(self._settling)
+        difference = count - len(self._live) - self._foreign
+        # A run that was deleted may be hidden by one whose end the scheduler has not seen: twice in a row is asked.
+        self._unsure = 0 if difference == len(self._settling) else self._unsure + 1
+        surprise = not 0 <= difference <= len(self._settling) or self._unsure > 1
         age = now - self._listed_at
         if (
             self._unread
@@ -237,7 +241,16 @@ class Observer:
             await self._list_all()
 
     async def _list_all(self) -> None:
-        followed, self._unread = dict(self._live), False
+        unread, self._unread = self._unread, False
+        try:
+            await self._compare_all(dict(self._live))
+        except AirflowError:
+            self._unread |= unread
+            self._count_at = min(self._count_at, _clock() + UNREAD_PAUSE)
+            raise
+        self._listed_at, self._unsure = _clock(), 0
+
+    async def _compare_all(self, followed: Mapping[str, Followed]) -> None:
         await self._ask_for_tasks()
         live = {run.dag_run_id: run for run in await self._airflow.live_runs()}
         for run in live.values():
@@ -246,7 +259,6 @@ class Observer:
         for dag_run_id, known in followed.items():
             if dag_run_id in self._live and dag_run_id not in live:
                 await self._read(dag_run_id, known)
-        self._listed_at = _clock()
         self._foreign = sum(run not in self._live and run not in self._settling for run in live)
 
     async def _read(self, dag_run_id: str, known: Followed) -> None:

@@ -15,10 +15,10 @@ from airflow_container_job import pods, reasons, status, upkeep
 from airflow_container_job.closing import Close, begun, closing, live, start_deadline, unresolved
 from airflow_container_job.facts import Facts
 from airflow_container_job.job import Job
-from airflow_container_job.verdict import succeeded_first
+from airflow_container_job.verdict import another_follows, succeeded_first
 
 SOON: Final = timedelta(seconds=5)
-"""How long the end of a run, or the next attempt's pod, may take after a container's end without a word about it."""
+"""How long the next attempt may take after a container's end without a word about it."""
 
 
 class Step(Enum):
@@ -125,9 +125,11 @@ def _while_wanted(job: Job, facts: Facts, now: datetime) -> Step:
 
 
 def _overdue(job: Job, facts: Facts, now: datetime) -> bool:
-    """Whether what follows a container's end is late, so that a person wants to know what is waited for."""
+    """Whether the next attempt is late, so that a person wants to know that it is waited for."""
     ended_at = pods.ended_at(job, facts)
-    return ended_at is not None and now - ended_at >= SOON
+    if ended_at is None or now - ended_at < SOON:
+        return False
+    return another_follows(job, facts, pods.outcome_of(job, facts))
 
 
 def _while_closing(job: Job, facts: Facts, close: Close) -> Step:

@@ -155,10 +155,18 @@ def _between(job: Job, facts: Facts, known: Outcome, pod: Mapping[str, Any]) -> 
         return RUNNING
     if facts.blocked is not None:
         return Verdict("Queued", facts.blocked.reason, facts.blocked.message)
-    left = len(known.attempts) <= job.spec.get("backoffLimit", 0)
-    if not outcome.succeeded(pod) and (left or outcome.disrupted(pod, deleted=facts.is_gone(pod))):
+    if another_follows(job, facts, known):
         return _retrying(known)
     return as_before(job) if job.triggered else STARTING
+
+
+def another_follows(job: Job, facts: Facts, known: Outcome) -> bool:
+    """Whether the newest pod's end is one that, as far as we can tell, another attempt follows."""
+    pod = pods.newest(job, facts)
+    if pod is None or not pods.ended(pod, facts) or outcome.succeeded(pod):
+        return False
+    left = len(known.attempts) <= job.spec.get("backoffLimit", 0)
+    return left or outcome.disrupted(pod, deleted=facts.is_gone(pod))
 
 
 def _retrying(known: Outcome) -> Verdict:

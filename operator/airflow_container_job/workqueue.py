@@ -22,10 +22,10 @@ class WorkQueue:
         self._available = asyncio.Event()
 
     def add(self, key: str, rank: int = 0) -> None:
-        """Ask for a look at this key soon; the lowest rank comes first."""
+        """Ask for a look at this key soon; the lowest rank comes first, and of several the lowest counts."""
         if timer := self._timers.pop(key, None):
             timer.cancel()
-        if key in self._dirty:
+        if key in self._dirty and self._dirty[key] <= rank:
             return
         self._dirty[key] = rank
         if key not in self._working:
@@ -48,13 +48,15 @@ class WorkQueue:
 
     async def get(self) -> str:
         """Wait for a key and take it; `done` gives it back."""
-        while not self._waiting:
+        while True:
+            while self._waiting:
+                rank, _, key = heapq.heappop(self._waiting)
+                if self._dirty.get(key) == rank and key not in self._working:  # else it has a lower one meanwhile
+                    del self._dirty[key]
+                    self._working.add(key)
+                    return key
             self._available.clear()
             await self._available.wait()
-        _, _, key = heapq.heappop(self._waiting)
-        del self._dirty[key]
-        self._working.add(key)
-        return key
 
     def done(self, key: str) -> None:
         """Say that the look is over; events that came meanwhile bring another."""

@@ -6,7 +6,7 @@ import time
 
 from tests.support.cluster import manifest
 from tests.support.wait import stays, until
-from tests.support.world import World, now
+from tests.support.world import World
 
 
 def test_a_job_is_written_at_its_turns_only(world: World) -> None:
@@ -18,7 +18,7 @@ def test_a_job_is_written_at_its_turns_only(world: World) -> None:
         pod = world.add_pod("turns")
         world.pod_runs(pod)
         world.wait("turns", "Running")
-        world.pod_ends(pod, at=now())
+        world.pod_ends(pod)  # long ago: the kubelet of a busy node tells late
         world.airflow.finish(run, "success")
         world.wait("turns", "Succeeded")
         until("the finalizer is gone", lambda: world.released("turns"))

@@ -68,6 +68,23 @@ def test_the_lowest_rank_comes_first_and_then_the_oldest() -> None:
     assert asyncio.run(scenario()) == ["high", "first", "second", "low"]
 
 
+def test_a_key_that_is_asked_for_at_a_lower_rank_comes_sooner_and_once() -> None:
+    async def scenario() -> list[str]:
+        queue = WorkQueue()
+        for key in ("a", "b", "urgent"):
+            queue.add(key)
+        queue.add("urgent", -1)
+        queue.add("a", 5)
+        taken = [await queue.get() for _ in range(3)]
+        queue.add("urgent", -1)  # while it is worked on: only `done` brings it back, whatever was left of it
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(queue.get(), 0.05)
+        queue.done("urgent")
+        return [*taken, await queue.get()]
+
+    assert asyncio.run(scenario()) == ["urgent", "a", "b", "urgent"]
+
+
 class Clock:
     now = 0.0
 

@@ -16,7 +16,8 @@ from airflow_container_job.line import Line
 from airflow_container_job.memory import Memory, owner_of, slim
 from airflow_container_job.observer import Observer
 from airflow_container_job.status import Links
-from tests.unit.operator.builders import UID, body_of, ended, job, recorded, run_id, running
+from dynamic_pod import outcome
+from tests.unit.operator.builders import UID, body_of, ended, job, pod, recorded, run_id, running
 
 
 @pytest.fixture
@@ -75,6 +76,44 @@ def test_a_run_that_is_reported_before_its_resource_is_not_forgotten(memory: Mem
     asyncio.run(scenario())
     assert memory._known[UID].facts.doubted
     assert not memory._strangers
+
+
+def test_an_answer_that_comes_after_the_last_event_brings_nothing_back(memory: Memory) -> None:
+    """The finalizer taken off, the API server may tell the watch first that the resource is gone."""
+    running_job = job(status=recorded("Running", "Running", state="running"), deleted="2026-11-22T12:00:00Z")
+
+    async def scenario() -> None:
+        memory.job_seen(body_of(running_job))
+        memory.job_gone(UID)
+        let_go = body_of(running_job)
+        let_go["metadata"] |= {"finalizers": [], "resourceVersion": "101", "deletionTimestamp": "2026-11-22T12:00:00Z"}
+        memory.job_seen(let_go)
+
+    asyncio.run(scenario())
+    assert not memory._known
+    assert memory.resources == 0
+
+
+def test_a_pod_keeps_what_tells_a_deletion_from_a_failure() -> None:
+    """Exit code 143, a second after somebody asked for its deletion with 30 s of grace: that was no failure."""
+    terminated = ended(143)
+    terminated["metadata"] |= {"deletionTimestamp": "2026-11-22T11:59:59Z", "deletionGracePeriodSeconds": 30}
+    assert outcome.attempt(slim(terminated)) == outcome.attempt(terminated)
+    assert outcome.attempt(slim(terminated))["reason"] == "PodDeleted"
+
+
+def test_a_late_word_on_an_earlier_pod_is_no_end_of_the_newest(memory: Memory) -> None:
+    async def scenario() -> None:
+        first = pod("Failed", state={"terminated": {"exitCode": 1, "finishedAt": "2026-11-22T11:58:30Z"}})
+        second = pod(attempt=2, state={"running": {"startedAt": "2026-11-22T11:59:00Z"}})
+        for one in (first, second):
+            memory.pod_seen(one, gone=False)
+        memory.job_seen(body_of(job(status=recorded("Running", "Running", state="running"))))
+        memory.run_seen(UID, DagRun(run_id(), "running"))
+        memory.pod_seen(first, gone=True)
+
+    asyncio.run(scenario())
+    assert memory._observer._tasks.since(run_id()) is None
 
 
 def test_of_a_run_whose_container_is_known_to_run_nothing_is_expected_when_airflow_lists_it(memory: Memory) -> None:

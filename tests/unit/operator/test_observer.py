@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from airflow_container_job.airflow_api import AirflowApi
+from airflow_container_job.errors import AirflowUnreachable
 from airflow_container_job.facts import LOST, DagRun, Trouble
 from airflow_container_job.observer import Observer
 
@@ -162,6 +163,46 @@ def test_a_run_that_was_deleted_is_missed_by_the_count() -> None:
         assert heard.runs == {"uid-kept": "running", "uid-deleted": LOST}
 
     assert play(scene).asked["pages"] == 1
+
+
+def test_a_run_that_was_deleted_is_missed_though_others_end_all_the_time() -> None:
+    """One whose end the scheduler has not seen yet makes up for it in the count."""
+
+    async def scene(observer: Observer, airflow: Scripted, heard: Heard) -> None:
+        follow(observer, airflow, "deleted", *(f"run-{number}" for number in range(400)))
+        await asyncio.sleep(100)
+        del airflow.runs["deleted"]
+        for number in range(400):
+            end(observer, airflow, f"run-{number}")
+            if number > 2:
+                airflow.runs[f"run-{number - 3}"] = "success"
+                del airflow.ended[f"run-{number - 3}"]
+            await asyncio.sleep(1)
+            if heard.runs.get("uid-deleted") == LOST:
+                break
+        assert heard.runs["uid-deleted"] == LOST
+        assert number <= 181
+
+    play(scene)
+
+
+def test_what_is_to_be_read_is_read_though_a_list_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = Scripted.live_runs
+    failures = iter([True])
+
+    async def live_runs(airflow: Scripted) -> list[DagRun]:
+        if next(failures, False):
+            raise AirflowUnreachable("503")
+        return await listed(airflow)
+
+    async def scene(observer: Observer, airflow: Scripted, heard: Heard) -> None:
+        airflow.runs["since-before"] = "running"
+        observer.follow("since-before", "uid-since-before", GENERIC, pod_ended=False, unread=True)
+        await asyncio.sleep(10)
+        assert heard.runs == {"uid-since-before": "running"}
+
+    monkeypatch.setattr(Scripted, "live_runs", live_runs)
+    play(scene)
 
 
 def test_a_run_that_was_cleared_after_its_end_is_too_many_in_the_count() -> None:

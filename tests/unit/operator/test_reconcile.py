@@ -62,9 +62,9 @@ CASES = {
         facts("running", ended(0, at="2026-11-22T11:59:58Z")),
         Step.NOTHING,
     ),
-    "container over for long, Airflow not yet: said what is waited for": (
-        job(status=recorded("Running", "Running")),
-        facts("running", ended(0, at="2026-11-22T11:59:00Z")),
+    "container over for long, another follows: said that it is waited for": (
+        job(status=recorded("Running", "Running"), spec=SPEC | {"backoffLimit": 1}),
+        facts("running", ended(1, at="2026-11-22T11:59:00Z")),
         Step.RECORD,
     ),
     "finished, but its container still runs: ended": (
@@ -151,6 +151,11 @@ CASES = {
     "a pod that Airflow will delete itself": (
         job(status=done(at="2026-11-22T11:59:40Z"), held=False),
         facts("success", ended(0)),
+        Step.NOTHING,
+    ),
+    "a container that ended well, told late by its node: nothing to say until Airflow does": (
+        job(status=recorded("Running", "Running")),
+        facts("running", ended(0, at="2026-11-22T11:59:00Z")),
         Step.NOTHING,
     ),
     "a pod whose end was recorded long after it: Airflow's to delete all the same": (
