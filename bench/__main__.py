@@ -23,10 +23,6 @@ Maker = Callable[[Namespace, int], Burst]
 ROUNDS: Final = ("jobs", "container-jobs", "rest")
 STOCK: Final = ("stock", "stock-deferrable")
 
-PACE: Final = 480.0
-"""Seconds after which a burst is cut, or half of that where it is of more than thirty: the stock operator keeps its
-pace, however many there are."""
-
 
 def makers(api: Api) -> dict[str, Maker]:
     """Kind -> how a burst of it is made."""
@@ -45,8 +41,15 @@ def main() -> None:
     parser.add_argument("--counts", default="1,30,100", help="sizes of a burst (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of each but the stock operator (default: %(default)s)")
     parser.add_argument("--kinds", default=",".join((*ROUNDS, *STOCK)), help="(default: %(default)s)")
+    parser.add_argument(
+        "--cap",
+        type=float,
+        default=300,
+        help="seconds that a burst may take; half where of more than thirty (%(default)s)",
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was changed is changed back then, too
+    cap = options.cap
     kinds, counts = options.kinds.split(","), [int(count) for count in options.counts.split(",")]
     engine.use()
     cluster = Cluster.find()
@@ -57,22 +60,25 @@ def main() -> None:
         with cluster.namespace() as namespace:
             if kind in STOCK:
                 stock.allow(namespace)
-            found.append(measure(kind, makers(api)[kind](namespace, count), count, PACE if count <= 30 else PACE / 2))
+            found.append(measure(kind, makers(api)[kind](namespace, count), count, cap if count <= 30 else cap / 2))
         print(report.line(found[-1]), flush=True)
         settle()
 
     print(report.HEAD)
-    for count in counts:
-        ours = [kind for kind in ROUNDS if kind in kinds]
-        for number in range(options.rounds):
-            for kind in ours[number % len(ours) :] + ours[: number % len(ours)]:
-                burst(kind, count)
-    theirs = [kind for kind in STOCK if kind in kinds]
-    with stock.installed(api, "bench_kpo.py", *stock.DAGS) if theirs else nullcontext():
+    try:
         for count in counts:
-            for kind in theirs:
-                burst(kind, count)
-    report.write(found)
+            ours = [kind for kind in ROUNDS if kind in kinds]
+            for number in range(options.rounds):
+                for kind in ours[number % len(ours) :] + ours[: number % len(ours)]:
+                    burst(kind, count)
+        theirs = [kind for kind in STOCK if kind in kinds]
+        with stock.installed(api, "bench_kpo.py", *stock.DAGS) if theirs else nullcontext():
+            for count in counts:
+                for kind in theirs:
+                    burst(kind, count)
+    finally:  # what was measured before it was stopped holds
+        if found:
+            report.write(found)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ The way of the data, one module per station:
        └-- cluster_api <-- status.derive(job, facts, now) <-- Facts <-- observer (runs), watch (pods, refusals)
 
 `memory` gathers the facts, `controller` has each job looked at, by rank, `reconcile` decides the next step and does no
-I/O, `steps` takes it, `line` says whose turn it is to ask Airflow; `handlers` is the skin towards kopf. A status is a
-`verdict` (phase, reason, message; `reasons` lists the words, `closing` tells why a run is to be ended), `conditions`
-and the `history` of runs; `events` follow from two of them.
+I/O, `steps` takes it, `line` says whose turn it is to ask Airflow, `shelf` which DAGs are not asked for now; `handlers`
+is the skin towards kopf. A status is a `verdict` (phase, reason, message; `reasons` lists the words, `closing` tells
+why a run is to be ended), `conditions` and the `history` of runs; `events` follow from two of them.
 """
 
 __version__ = "0.1.0"
