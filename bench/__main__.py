@@ -23,6 +23,9 @@ Maker = Callable[[Namespace, int], Burst]
 ROUNDS: Final = ("jobs", "container-jobs", "rest")
 STOCK: Final = ("stock", "stock-deferrable")
 
+PATIENCE: Final = 900.0
+"""Seconds after which a burst of any other kind is given up."""
+
 
 def makers(api: Api) -> dict[str, Maker]:
     """Kind -> how a burst of it is made."""
@@ -42,14 +45,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of each but the stock operator (default: %(default)s)")
     parser.add_argument("--kinds", default=",".join((*ROUNDS, *STOCK)), help="(default: %(default)s)")
     parser.add_argument(
-        "--cap",
-        type=float,
-        default=300,
-        help="seconds that a burst may take; half where of more than thirty (%(default)s)",
+        "--cap", type=float, default=300, help="seconds for a burst of the stock operator (default: %(default)s)"
     )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was changed is changed back then, too
-    cap = options.cap
     kinds, counts = options.kinds.split(","), [int(count) for count in options.counts.split(",")]
     engine.use()
     cluster = Cluster.find()
@@ -60,7 +59,8 @@ def main() -> None:
         with cluster.namespace() as namespace:
             if kind in STOCK:
                 stock.allow(namespace)
-            found.append(measure(kind, makers(api)[kind](namespace, count), count, cap if count <= 30 else cap / 2))
+            cap = options.cap if kind in STOCK else PATIENCE
+            found.append(measure(kind, makers(api)[kind](namespace, count), count, cap))
         print(report.line(found[-1]), flush=True)
         settle()
 

@@ -6,6 +6,7 @@ Used by __main__, one burst after the other, each in a namespace of its own.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
@@ -17,6 +18,9 @@ from tests.support.cluster import Cluster, Json, Namespace, manifest
 IMAGE: Final = "busybox:1.35"
 PAGE: Final = 100
 """Runs of one answer, the most that Airflow gives."""
+
+TRIES: Final = 5
+"""Of a request that the server fails to answer."""
 
 COMMAND: Final = ["sh", "-c", "echo done"]
 
@@ -137,10 +141,17 @@ class Api:
         self._headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     def send(self, method: str, path: str, body: Json | None = None) -> Any:
-        """Send a request below /api/v2; its JSON. A refusal ends the measurement."""
+        """Send a request below /api/v2; its JSON. A refusal ends the measurement; a failure of the server is tried again.
+
+        With its own workers busy, Airflow on SQLite fails for its database's lock now and then.
+        """
         url, headers = f"{self._base}/api/v2{path}", self._headers | {"Content-Type": "application/json"}
         data = None if body is None else json.dumps(body)
-        answer = self._pool.request(method, url, body=data, headers=headers, timeout=60)
+        for _ in range(TRIES):
+            answer = self._pool.request(method, url, body=data, headers=headers, timeout=60)
+            if answer.status < 500:
+                break
+            time.sleep(1)
         if answer.status >= 400:
             raise SystemExit(f"Airflow answered {answer.status} to {method} {path}: {answer.data[:300]!r}")
         return answer.json()

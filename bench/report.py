@@ -97,7 +97,9 @@ def write(found: Sequence[Measured]) -> None:
     for count in run.counts:
         bars = {NAMES[kind]: _typical(run.of(kind, count)) for kind in run.kinds if run.of(kind, count)}
         plots.bars(f"bench-cpu-{count}", f"{count} at once: CPU seconds by component", "CPU seconds", bars)
-        walls = {NAMES[kind]: {"wall": median(map(wall, run.of(kind, count)))} for kind in run.kinds}
+        walls = {
+            NAMES[kind]: {"wall": median(map(wall, run.of(kind, count)))} for kind in run.kinds if run.of(kind, count)
+        }
         plots.bars(f"bench-wall-{count}", f"{count} at once: until all are over", "seconds", walls)
     results.save("bench", "The same container, run in five ways", [asdict(one) for one in found], tables)
 
@@ -107,6 +109,8 @@ def _times(run: Run) -> str:
     for count in run.counts:
         for kind in run.kinds:
             some = run.of(kind, count)
+            if not some:  # the run was stopped before
+                continue
             over = min(one.over for one in some)
             rows.append(
                 [
