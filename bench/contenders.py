@@ -141,7 +141,7 @@ class Api:
         self._headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     def send(self, method: str, path: str, body: Json | None = None) -> Any:
-        """Send a request below /api/v2; its JSON. A refusal ends the measurement; a failure of the server is tried again.
+        """Send a request below /api/v2; its JSON. A refusal ends the measurement, a server's failure is tried again.
 
         With its own workers busy, Airflow on SQLite fails for its database's lock now and then.
         """
