@@ -143,7 +143,7 @@ class Api:
     def send(self, method: str, path: str, body: Json | None = None) -> Any:
         """Send a request below /api/v2; its JSON. A refusal ends the measurement, a server's failure is tried again.
 
-        With its own workers busy, Airflow on SQLite fails for its database's lock now and then.
+        Airflow on SQLite fails to insert a record into its audit log now and then.
         """
         url, headers = f"{self._base}/api/v2{path}", self._headers | {"Content-Type": "application/json"}
         data = None if body is None else json.dumps(body)
