@@ -59,8 +59,9 @@ def main() -> None:
         with cluster.namespace() as namespace:
             if kind in STOCK:
                 stock.allow(namespace)
-            cap = options.cap if kind in STOCK else PATIENCE
-            found.append(measure(kind, makers(api)[kind](namespace, count), count, cap))
+            theirs = kind in STOCK  # of which some fail on a machine that is too slow for their workers
+            cap = options.cap if theirs else PATIENCE
+            found.append(measure(kind, makers(api)[kind](namespace, count), count, cap, may_fail=theirs))
         print(report.line(found[-1]), flush=True)
         settle()
 

@@ -114,7 +114,7 @@ def _times(run: Run) -> str:
             over = min(one.over for one in some)
             rows.append(
                 [
-                    NAMES[kind] if over == count else f"{NAMES[kind]}: {over} of {count} when its time was up",
+                    NAMES[kind] if over == count else f"{NAMES[kind]}: {over} of {count} ended well in its time",
                     count,
                     f"{median(map(wall, some)):.1f}",
                     run.ratio(kind, "jobs", count, wall) or "",
