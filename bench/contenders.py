@@ -51,8 +51,8 @@ class Objects:
         self._namespace.apply(*(self.one(f"bench-{number}") for number in range(self._count)))
 
     def states(self) -> list[str]:
-        found = self._namespace.cluster.read("-n", self._namespace.name, self.resource)
-        return [state for item in (found or {"items": []})["items"] if (state := self.state(item.get("status", {})))]
+        found = self._namespace.items(self.resource)
+        return [state for item in found if (state := self.state(item.get("status", {})))]
 
     def stop(self) -> None:
         self._namespace.kubectl("delete", self.resource, "--all")
@@ -67,7 +67,7 @@ class Objects:
 class BareJobs(Objects):
     """Kubernetes Jobs, without Airflow."""
 
-    resource = "jobs.batch"
+    resource = "jobs"
 
     def one(self, name: str) -> Json:
         container = {"name": "base", "image": IMAGE, "command": COMMAND}

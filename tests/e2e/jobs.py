@@ -36,13 +36,12 @@ def ended(namespace: Namespace, name: str, seconds: float = 90) -> Json:
 
 def pods(namespace: Namespace) -> list[Json]:
     """The pods of a namespace, ended or not."""
-    found = namespace.cluster.read("-n", namespace.name, "pods")
-    return list(found["items"]) if found else []
+    return namespace.items("pods")
 
 
 def pod(namespace: Namespace, name: str) -> Json:
     """The pod that a job's status names."""
-    found = namespace.cluster.read("-n", namespace.name, "pod", namespace.status(name)["podName"])
+    found = namespace.item("pods", namespace.status(name)["podName"])
     assert found is not None, f"the pod of {name} is gone"
     return found
 
@@ -55,8 +54,7 @@ def condition(status: Json, kind: str) -> Json:
 def events(namespace: Namespace, name: str) -> set[str]:
     """The reasons of the Kubernetes events about a job."""
     about = f"involvedObject.kind=AirflowContainerJob,involvedObject.name={name}"
-    found = namespace.cluster.read("-n", namespace.name, "events", f"--field-selector={about}")
-    return {str(item["reason"]) for item in found["items"]} if found else set()
+    return {str(item["reason"]) for item in namespace.items("events", fieldSelector=about)}
 
 
 def uid(namespace: Namespace, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.jobs import job
-from tests.support.cluster import Namespace
+from tests.support.cluster import PLURAL, Namespace
 from tests.support.wait import until
 
 
@@ -12,8 +12,7 @@ def test_thirty_at_once_all_succeed(namespace: Namespace) -> None:
     namespace.apply(*(job(name, f"echo {name}") for name in names))
 
     def phases() -> list[str]:
-        found = namespace.cluster.read("-n", namespace.name, "acj")
-        return [item.get("status", {}).get("phase", "") for item in found["items"]] if found else []
+        return [item.get("status", {}).get("phase", "") for item in namespace.items(PLURAL)]
 
     until("all are over", lambda: len(seen := phases()) == 30 and set(seen) <= {"Succeeded", "Failed"}, 180)
     assert phases() == ["Succeeded"] * 30

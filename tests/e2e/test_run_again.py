@@ -110,13 +110,15 @@ def test_a_new_text_replaces_what_runs(airflow: Airflow, batch: Namespace) -> No
 @pytest.mark.parametrize("tracked", [False, True])
 def test_time_to_live(airflow: Airflow, namespace: Namespace, tracked: bool) -> None:
     """Of a resource that Argo CD tracks, pods and details go and the small resource stays: it would be made again."""
-    made = job("brief", "echo '[1]' > /airflow/xcom/return.json", ttlSecondsAfterFinished=4, podRetention="Keep")
+    made = job("brief", "echo '[1]' > /airflow/xcom/return.json", ttlSecondsAfterFinished=3600, podRetention="Keep")
     if tracked:
         name = f"harbour:acj.dev/AirflowContainerJob:{namespace.name}/brief"
         made["metadata"]["annotations"] = {"argocd.argoproj.io/tracking-id": name}
     namespace.apply(made)
     status = ended(namespace, "brief")
     assert len(pods(namespace)) == 1
+    made["spec"]["ttlSecondsAfterFinished"] = 1
+    namespace.apply(made)
     if not tracked:
         until("the resource is gone", lambda: namespace.find_job("brief") is None, 20)
     until("its pod is gone", lambda: not pods(namespace), 20)

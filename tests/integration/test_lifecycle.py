@@ -204,7 +204,7 @@ def test_deletion_stops_the_run_and_the_pod(world: World) -> None:
     world.namespace.delete("deleted")
     world.wait_gone("deleted", seconds=20)
     assert world.run_state(run) == "failed"
-    until("the pod is gone", lambda: world.namespace.cluster.read("-n", world.namespace.name, "pod", pod) is None)
+    until("the pod is gone", lambda: not world.has_pod(pod))
 
 
 def test_deletion_of_a_finished_job_leaves_its_run(world: World) -> None:

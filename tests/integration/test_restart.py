@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.cluster import Json
+from tests.support.cluster import PLURAL, Json
 from tests.support.wait import stays, until
 from tests.support.world import World, now
 
@@ -151,7 +151,9 @@ def downtime(world: World) -> Downtime:
     world.operator.kill()
     world.airflow.delete_run(runs["done"])
     world.airflow.finish(runs["late"], "success")
-    world.namespace.write_status("acj", "late", {"phase": "Succeeded", "reason": "Completed", "dagRunState": "success"})
+    world.namespace.write_status(
+        PLURAL, "late", {"phase": "Succeeded", "reason": "Completed", "dagRunState": "success"}
+    )
     assert not world.released("late")
     world.pod_ends(pods["ends"], exit_code=3, message="why")
     world.airflow.finish(runs["ends"], "failed")

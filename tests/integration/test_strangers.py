@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.cluster import Json, manifest
+from tests.support.cluster import PLURAL, Json, manifest
 from tests.support.wait import stays
 from tests.support.world import World
 
@@ -45,7 +45,7 @@ def test_a_poisoned_object_harms_nobody_else(
     body = manifest(name, suspend=True)
     body["metadata"]["annotations"] = annotations
     world.namespace.apply(body)
-    world.namespace.write_status("acj", name, status)
+    world.namespace.write_status(PLURAL, name, status)
     world.namespace.patch(name, suspend=False)
     world.triggered(f"after-{name}")
     assert world.operator.alive

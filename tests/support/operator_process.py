@@ -120,10 +120,11 @@ class OperatorProcess:
 @contextmanager
 def away(cluster: Cluster, deployed: tuple[str, ...]) -> Iterator[None]:
     """Scale what is installed to nothing for the block: `OPERATOR` or `AIRFLOW`."""
-    deployment = cluster.read(*deployed)
-    if deployment is None:
+    found = cluster.kubectl("get", *deployed, "--ignore-not-found", "-o", "json").stdout
+    if not found:
         yield
         return
+    deployment: Json = json.loads(found)
     scale = ("scale", *deployed, "--replicas")
     labels = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
     pods = ("get", *deployed[:2], "pods", "-l", labels, "-o", "name")

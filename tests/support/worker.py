@@ -40,7 +40,7 @@ class Worker:
 
     def node(self) -> Json:
         """The Node object."""
-        found = self._cluster.read("node", self.name)
+        found = self._read()
         assert found is not None, f"there is no node {self.name}"
         return found
 
@@ -48,9 +48,9 @@ class Worker:
         """Undo what tests do to it, whichever of it was done."""
         if self._docker("inspect", "--format={{.State.Paused}}", self.name).strip() == "true":
             self._docker("unpause", self.name)
-        if self._cluster.read("node", self.name) is None:
+        if self._read() is None:
             self._docker("exec", self.name, "systemctl", "restart", "kubelet")  # registers anew at its start only
-            until("the node is registered", lambda: self._cluster.read("node", self.name) is not None, 60)
+            until("the node is registered", lambda: self._read() is not None, 60)
         self._cluster.kubectl("uncordon", self.name)
         self._cluster.kubectl("label", "node", self.name, f"{MARK}-")
         self._cluster.kubectl("taint", "node", self.name, f"{MARK}-", check=False)  # an error where there is none
@@ -85,9 +85,12 @@ class Worker:
             self._cluster.kubectl("delete", "node", self.name)
             yield
         finally:
-            if self._cluster.read("node", self.name) is None:
+            if self._read() is None:
                 self._cluster.kubectl("create", "-f", "-", stdin=_registered_again(kept))
             self.restore()
+
+    def _read(self) -> Json | None:
+        return self._cluster.get(f"/api/v1/nodes/{self.name}")
 
     def _until_ready(self) -> None:
         def ready() -> bool:

@@ -89,7 +89,8 @@ class World:
 
     def pod_goes(self, pod: str) -> None:
         """Delete the pod, as anybody may, at once."""
-        self.namespace.kubectl("delete", "pod", pod, "--force", "--grace-period=0")
+        # Where the run has ended already, the operator may have deleted it first.
+        self.namespace.kubectl("delete", "pod", pod, "--force", "--grace-period=0", "--ignore-not-found")
 
     def refuse_pod(self, name: str, message: str, uid: str = "") -> None:
         """Say what the trigger says while the API server refuses the job's next pod."""
@@ -111,21 +112,19 @@ class World:
 
     def _set_pod(self, pod: str, phase: str, state: Json) -> None:
         container = {"name": "base", "image": "none", "imageID": "", "ready": False, "restartCount": 0, "state": state}
-        self.namespace.write_status("pod", pod, {"phase": phase, "containerStatuses": [container]})
+        self.namespace.write_status("pods", pod, {"phase": phase, "containerStatuses": [container]})
 
     # ---- looking
 
     def events(self, name: str) -> list[str]:
         """The reasons of the events about a resource, in the order they were posted."""
         about = f"involvedObject.kind={KIND},involvedObject.name={name}"
-        path = '{range .items[*]}{.metadata.resourceVersion} {.reason}{"\\n"}{end}'
-        lines = self.namespace.kubectl("get", "events", "--field-selector", about, "-o", f"jsonpath={path}").stdout
-        posted = sorted((int(line.split()[0]), line.split()[1]) for line in lines.splitlines())
-        return [reason for _, reason in posted]
+        posted = self.namespace.items("events", fieldSelector=about)
+        return [one["reason"] for one in sorted(posted, key=lambda one: int(one["metadata"]["resourceVersion"]))]
 
     def has_pod(self, pod: str) -> bool:
         """Whether the pod is there."""
-        return self.namespace.cluster.read("-n", self.namespace.name, "pod", pod) is not None
+        return self.namespace.item("pods", pod) is not None
 
     def settled(self, name: str) -> bool:
         """Whether the status is about the newest spec."""
