@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from airflow_container_job.upkeep import CLEAN_AFTER
 from tests.support.cluster import manifest
 from tests.support.wait import stays, until
 from tests.support.world import ENDED, World, conditions, now
@@ -23,30 +24,37 @@ def ended(world: World, name: str, *, exit_code: int = 0, at: str = ENDED, **spe
 
 # ---- podRetention
 
+RETAINED = [
+    (None, 0, False),
+    ("Delete", 0, False),
+    ("Delete", 1, False),
+    ("KeepFailed", 0, False),
+    ("KeepFailed", 1, True),
+    ("Keep", 0, True),
+    ("Keep", 1, True),
+]
+"""`podRetention`, exit code, and whether the pod is kept."""
 
-@pytest.mark.parametrize(
-    ("retention", "exit_code", "kept"),
-    [
-        (None, 0, False),
-        ("Delete", 0, False),
-        ("Delete", 1, False),
-        ("KeepFailed", 0, False),
-        ("KeepFailed", 1, True),
-        ("Keep", 0, True),
-        ("Keep", 1, True),
-    ],
-)
-def test_pods_that_airflow_left(world: World, retention: str | None, exit_code: int, kept: bool) -> None:
-    """Such as those of a triggerer that went away for good."""
-    name = f"{str(retention).lower()}-{exit_code}"
-    pod = ended(world, name, exit_code=exit_code, **({"podRetention": retention} if retention else {}))
-    if kept:
-        stays("the pod is kept", lambda: world.has_pod(pod), seconds=3)
-    else:
-        until("the pod is deleted", lambda: not world.has_pod(pod))
-    assert world.namespace.status(name)["phase"] == ("Failed" if exit_code else "Succeeded")
+SOON: Final = CLEAN_AFTER.total_seconds() + 30
+"""Until then what Airflow left is cleaned away, on a slow machine too."""
 
 
+@pytest.fixture(scope="module")
+def left(world: World) -> dict[str, str]:
+    """Pod by job, such as a triggerer leaves that went away for good. They end together: one wait is enough for all."""
+    cases = {_named(retention, code): (retention, code) for retention, code, _ in RETAINED}
+    pods = {
+        name: ended(world, name, exit_code=code, **({"podRetention": retention} if retention else {}))
+        for name, (retention, code) in cases.items()
+    }
+    return pods | {"kept": ended(world, "kept", podRetention="Keep")}
+
+
+def _named(retention: str | None, exit_code: int) -> str:
+    return f"{str(retention).lower()}-{exit_code}"
+
+
+@pytest.mark.usefixtures("left")  # they ended before, so that once these are gone theirs would be
 def test_pods_of_earlier_attempts_go_too(world: World) -> None:
     run = world.triggered("attempts", backoffLimit=1)
     first = world.add_pod("attempts")
@@ -55,20 +63,32 @@ def test_pods_of_earlier_attempts_go_too(world: World) -> None:
     world.pod_ends(second)
     world.airflow.finish(run, "success")
     world.wait("attempts", "Succeeded")
-    until("both are deleted", lambda: not world.has_pod(first) and not world.has_pod(second))
+    until("both are deleted", lambda: not world.has_pod(first) and not world.has_pod(second), SOON)
+
+
+@pytest.mark.parametrize(("retention", "exit_code", "kept"), RETAINED)
+def test_pods_that_airflow_left(
+    world: World, left: dict[str, str], retention: str | None, exit_code: int, kept: bool
+) -> None:
+    name = _named(retention, exit_code)
+    if kept:
+        stays("the pod is kept", lambda: world.has_pod(left[name]), seconds=3)
+    else:
+        until("the pod is deleted", lambda: not world.has_pod(left[name]), SOON)
+    assert world.namespace.status(name)["phase"] == ("Failed" if exit_code else "Succeeded")
+
+
+def test_kept_until_somebody_changes_that(world: World, left: dict[str, str]) -> None:
+    assert world.has_pod(left["kept"])
+    world.namespace.patch("kept", podRetention="Delete")
+    until("the pod is deleted", lambda: not world.has_pod(left["kept"]), SOON)
+    assert len(world.runs_of("kept")) == 1
 
 
 def test_airflow_comes_first(world: World) -> None:
     """For half a minute after the end the pod is Airflow's to delete: its log may still be read."""
     pod = ended(world, "fresh", at=now())
     stays("the pod is left alone", lambda: world.has_pod(pod), seconds=5)
-
-
-def test_kept_until_somebody_changes_that(world: World) -> None:
-    pod = ended(world, "kept", podRetention="Keep")
-    world.namespace.patch("kept", podRetention="Delete")
-    until("the pod is deleted", lambda: not world.has_pod(pod))
-    assert len(world.runs_of("kept")) == 1
 
 
 # ---- ttlSecondsAfterFinished
