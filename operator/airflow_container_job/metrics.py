@@ -27,7 +27,7 @@ OUTCOMES: Final = ("ok", "refused", "denied", "error", "unanswered")
 
 REGISTRY: Final = CollectorRegistry()
 
-BUILD: Final = Info("acj_build", "The operator's version.", registry=REGISTRY)
+BUILD: Final = Info("acj_build", "The operator's version, in the label `version`; always 1.", registry=REGISTRY)
 
 JOBS: Final = Gauge(
     "acj_jobs",

@@ -18,7 +18,7 @@ class Settings(BaseSettings):
     """Where Airflow's API server answers, without `/api/v2`."""
 
     airflow_ui_url: HttpUrl | None = None
-    """Base of the links to runs in `.status.dagRunUrl`, as people reach Airflow (default: `airflow_url`)."""
+    """Base of the links to runs in `.status.dagRunUrl`, as people reach Airflow; none given means `ACJ_AIRFLOW_URL`."""
 
     airflow_credentials: Path
     """Folder with the files `username` and `password`: a mounted Secret of type kubernetes.io/basic-auth."""
