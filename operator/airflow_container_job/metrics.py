@@ -91,7 +91,8 @@ REQUEST_SECONDS: Final = Histogram(
 
 REACHABLE: Final = Gauge(
     "acj_airflow_reachable",
-    "1 while Airflow serves the operator; 0 while requests are held back since it did not answer, or denied us.",
+    "1 while Airflow serves the operator; 0 before its first answer, and while requests are held back since it did not "
+    "answer, or denied us.",
     registry=REGISTRY,
 )
 

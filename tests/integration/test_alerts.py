@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from tests.support.cluster import ROOT
 from tests.support.promtool import promtool
 
 RULES = ROOT / "manifests" / "monitoring" / "rules.yaml"
+DASHBOARD = RULES.with_name("dashboard.json")
 TESTS = Path(__file__).with_name("alerts.yaml")
 
 Check = Callable[..., subprocess.CompletedProcess[str]]
@@ -39,6 +41,15 @@ def test_prometheus_accepts_the_rules(check: Check) -> None:
 
 def test_each_alert_fires_when_it_should_and_only_then(check: Check) -> None:
     done = check("test", "rules", "alerts.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_understands_what_the_dashboard_asks(check: Check, tmp_path: Path) -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    asked = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    records = [{"record": f"panel:{at}", "expr": one.replace("$__rate_interval", "5m")} for at, one in enumerate(asked)]
+    (tmp_path / "dashboard.yaml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": records}]}))
+    done = check("check", "rules", "dashboard.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
