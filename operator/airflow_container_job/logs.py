@@ -1,7 +1,7 @@
 """Logs as one JSON object a line, with the job they are about.
 
 `about` names the job for as long as it is looked at: all that is logged meanwhile carries it, whoever logs, libraries
-included. What kopf logs of a resource carries it as well.
+included. Outside of that, a record's `k8s_ref` names a resource, as kopf has it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if (reference := getattr(record, "k8s_ref", None)) is not None:  # as kopf names what it logs about
+        if (reference := getattr(record, "k8s_ref", None)) is not None:
             line |= {key: reference[key] for key in ("namespace", "name", "uid") if reference.get(key)}
         line |= _subject.get({})
         if record.exc_info:

@@ -117,7 +117,7 @@ class Memory:
         try:
             job = parse(body)
         except InvalidJob as error:
-            log.warning("A resource cannot be read: %s", error)
+            log.warning("A resource cannot be read: %s", error, extra={"k8s_ref": body["metadata"]})
             return
         known = self._known.setdefault(job.uid, Known())
         if known.job is not None and known.job.decision != job.decision:
