@@ -222,6 +222,7 @@ class Controller:
             elif step is not Step.NOTHING:
                 await self._step(step, job, facts)
         except Gone:
+            self.echo.forget(uid)
             self.memory.job_gone(uid)
         except Conflict:
             self.look_after(job, RETRY_SECONDS)  # the watch brings the newer version, most likely sooner

@@ -30,11 +30,15 @@ class Echo:
         _, since = self._expected.get(uid, (0, self._clock()))
         self._expected[uid] = version, since
 
-    def heard(self, body: Mapping[str, Any], *, gone: bool = False) -> None:
-        """The watch told of this version; `gone`: as the last one."""
+    def heard(self, body: Mapping[str, Any]) -> None:
+        """The watch told of this version."""
         uid, version = _version(body)
-        if gone or version >= self._expected.get(uid, (0, 0.0))[0]:
-            self._expected.pop(uid, None)
+        if version >= self._expected.get(uid, (0, 0.0))[0]:
+            self.forget(uid)
+
+    def forget(self, uid: str) -> None:
+        """The resource is no longer there."""
+        self._expected.pop(uid, None)
 
     def excuse(self) -> None:
         """The API server does not answer just now: nothing can be told."""

@@ -41,11 +41,11 @@ def registry(memory: Memory, echo: Echo) -> kopf.OperatorRegistry:
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="job")
     async def job_event(event: kopf.RawEvent, **_: Any) -> None:
-        gone = event["type"] == "DELETED"
-        echo.heard(event["object"], gone=gone)
-        if gone:
+        if event["type"] == "DELETED":
+            echo.forget(event["object"]["metadata"]["uid"])
             memory.job_gone(event["object"]["metadata"]["uid"])
         else:
+            echo.heard(event["object"])
             memory.job_seen(event["object"])
 
     return handlers
