@@ -1,62 +1,39 @@
 """What those who watch over the operator see of it: its probes, its metrics and its log, while faults are real.
 
-Between it and the API server is a proxy that a test can end, with the operator's own rights and no others.
+Between it and the API server is a line that a test can cut, with the operator's own rights and no others.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.cluster import ROOT, Cluster, Json, Namespace
+from tests.support.cluster import ROOT, Cluster, Json
 from tests.support.fake_airflow import FakeAirflow
 from tests.support.fake_store import PASSWORD
 from tests.support.operator_process import QUICK, OperatorProcess
+from tests.support.relay import Relay
 from tests.support.wait import until
 from tests.support.world import World, now
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-@dataclass
-class Proxy:
-    """`kubectl proxy` with the rights of a kubeconfig, always at the same port."""
-
-    namespace: Namespace
-    kubeconfig: Path
-    port: int = 0
-    _process: subprocess.Popen[str] | None = field(default=None, repr=False)
-
-    def start(self) -> None:
-        command = ["kubectl", "--kubeconfig", str(self.kubeconfig), "proxy", f"--port={self.port}"]
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, env=self.namespace.cluster.environment, text=True
-        )
-        assert self._process.stdout is not None
-        said = self._process.stdout.readline()  # once it serves
-        self.port = int(said.strip().rpartition(":")[2])
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-
 @dataclass(frozen=True)
 class Watched(World):
     """A world whose operator is watched over."""
 
-    proxy: Proxy
+    relay: Relay
+    account: Path
+    """The operator's kubeconfig."""
 
     def probe(self, path: str) -> tuple[int, str]:
         """Status and text; status 0 where nobody answers."""
@@ -88,28 +65,32 @@ class Watched(World):
 
 @pytest.fixture(scope="module")
 def watched(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """An operator that lets three runs be in flight, behind a proxy."""
+    """An operator that lets three runs be in flight, at the end of such a line."""
     with FakeAirflow() as airflow, cluster.namespace() as namespace:
         folder = tmp_path_factory.mktemp("operator")
         operator = OperatorProcess(namespace, airflow, folder, QUICK | {"ACJ_MAX_IN_FLIGHT": "3"})
-        upstream = (folder / "kubeconfig").rename(folder / "upstream")
-        proxy = Proxy(namespace, upstream)
-        proxy.start()
-        told: dict[str, Any] = json.loads(upstream.read_text())
-        server = {"name": "proxy", "cluster": {"server": f"http://127.0.0.1:{proxy.port}"}}
-        context = {"name": "test", "context": {"cluster": "proxy", "user": "nobody"}}
-        users = [{"name": "nobody", "user": {}}]
-        (folder / "kubeconfig").write_text(
-            json.dumps(told | {"clusters": [server], "contexts": [context], "users": users})
-        )
-        operator.start()
-        watched = Watched(namespace, airflow, operator, proxy)
-        try:
-            until("the operator is ready", lambda: watched.probe("/readyz")[0] == 200)
-            yield watched
-        finally:
-            operator.kill()
-            proxy.stop()
+        account = (folder / "kubeconfig").rename(folder / "account")
+        with Relay(account, cluster.environment) as relay:
+            (folder / "kubeconfig").write_text(json.dumps(_through(relay)))
+            operator.start()
+            watched = Watched(namespace, airflow, operator, relay, account)
+            try:
+                until("the operator is ready", lambda: watched.probe("/readyz")[0] == 200)
+                yield watched
+            finally:
+                operator.kill()
+
+
+def _through(relay: Relay) -> Json:
+    """A kubeconfig that leads there, without any rights of its own."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "relay", "cluster": {"server": f"http://127.0.0.1:{relay.port}"}}],
+        "users": [{"name": "nobody", "user": {}}],
+        "contexts": [{"name": "test", "context": {"cluster": "relay", "user": "nobody"}}],
+        "current-context": "test",
+    }
 
 
 def test_each_check_is_named_and_explained_in_the_guide(watched: Watched) -> None:
@@ -207,13 +188,13 @@ def test_an_airflow_that_is_away_is_told_and_makes_the_operator_neither_dead_nor
 
 
 def test_an_api_server_that_is_away_makes_the_operator_unready_and_not_dead(watched: Watched) -> None:
-    watched.proxy.stop()
+    watched.relay.cut()
     until("it is unready", lambda: watched.probe("/readyz")[0] == 503)
     failed = [line for line in watched.probe("/readyz")[1].splitlines() if line.startswith("[-]")]
     assert [line.split()[0] for line in failed] == ["[-]kubernetes"]
     assert watched.probe("/livez")[0] == 200
     assert watched.value("acj_check_ok", check="kubernetes") == 0
-    watched.proxy.start()
+    watched.relay.mend()
     until("it is ready", lambda: watched.probe("/readyz")[0] == 200)
     watched.triggered("afterwards")
     watched.namespace.delete("afterwards")
@@ -237,26 +218,18 @@ def test_each_line_of_the_log_is_json_and_names_the_job_it_is_about(watched: Wat
 def test_no_secret_is_logged(watched: Watched) -> None:
     tokens = {request.token for request in watched.airflow.requests if request.token}
     assert tokens
-    (user,) = json.loads(watched.proxy.kubeconfig.read_text())["users"]
+    (user,) = json.loads(watched.account.read_text())["users"]
     for secret in (*tokens, PASSWORD, user["user"]["token"]):
         assert secret not in watched.operator.log
 
 
 def test_an_operator_whose_watch_dies_ends_and_says_why(watched: Watched) -> None:
-    """Its right to watch is taken away, which is the end of the watch, and what is dead must not look alive."""
-    name = f"operator-{watched.namespace.name}"
-    binding = watched.namespace.cluster.get(f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{name}")
-    assert binding is not None
-    watched.proxy.stop()
-    watched.namespace.cluster.kubectl("delete", "clusterrolebinding", name)
-    watched.proxy.start()
+    """What is dead must not look alive: Kubernetes starts the container anew."""
+    watched.relay.spoil("airflowcontainerjobs")
     until("the operator has ended", lambda: not watched.operator.alive, seconds=60)
     assert watched.probe("/livez")[0] == 0
     last = watched.lines()[-1]
     assert last["level"] == "critical"
-    assert "forbidden" in last["exception"]
-
-    kept = {key: binding["metadata"][key] for key in ("name", "ownerReferences")}
-    watched.namespace.apply({key: binding[key] for key in binding if key != "metadata"} | {"metadata": kept})
+    assert "no leader" in last["exception"]
     watched.operator.start()
     until("the operator is ready", lambda: watched.probe("/readyz")[0] == 200)
