@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 
 import kopf
 from pydantic import ValidationError
 
-from airflow_container_job import handlers
+from airflow_container_job import __version__, handlers, logs, metrics, rollcall
 from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.controller import Controller
+from airflow_container_job.endpoint import serving
 from airflow_container_job.errors import Gone
+from airflow_container_job.health import Health
 from airflow_container_job.job import GROUP, KIND, VERSION
 from airflow_container_job.line import Line
 from airflow_container_job.observer import Observer
@@ -28,9 +31,21 @@ from airflow_container_job.watch import PODS, REFUSALS, Watch
 TOKEN_SECONDS = 60.0
 """How long a token is used before its file is read again; the kubelet renews it long before it expires."""
 
+log = logging.getLogger(__name__)
+
 
 async def serve(settings: Settings) -> None:
     """Run until a signal ends kopf, or any part fails: then the whole process does, and Kubernetes starts it anew."""
+    health = Health()
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(serving(*settings.listen_address, health))
+        except OSError as error:
+            raise SystemExit(f"ACJ_LISTEN: {settings.listen} cannot be had: {error.strerror}") from error
+        await _operate(settings, health)
+
+
+async def _operate(settings: Settings, health: Health) -> None:
     options = handlers.settings()
     connection = handlers.login(settings=options)
     if connection is None:
@@ -49,29 +64,57 @@ async def serve(settings: Settings) -> None:
     observer.report_to(memory)
     watches = [Watch(cluster, PODS, name, memory.pod_seen, memory.pods_listed) for name in namespaces]
     watches += [Watch(cluster, REFUSALS, name, memory.refusal_seen) for name in namespaces]
+    _watch_over(health, airflow, cluster, controller, line)
     try:
         resources = await _count(cluster, namespaces)
         async with asyncio.TaskGroup() as group:
             routines = (
-                controller.run(),
-                controller.watch_line(resources),
-                observer.run(),
-                *(watch.run() for watch in watches),
+                ("workers", controller.run()),
+                ("queue", controller.watch_line(resources)),
+                ("observer", observer.run()),
+                *((f"{watch.resource}-watch", watch.run()) for watch in watches),
             )
-            parts = [group.create_task(routine) for routine in routines]
+            parts = [group.create_task(health.alive(name, routine)) for name, routine in routines]
             await kopf.operator(
-                registry=handlers.registry(memory),
+                registry=handlers.registry(memory, controller.echo),
                 settings=options,
                 standalone=True,
                 clusterwide=not settings.namespaces,
                 namespaces=settings.namespaces,
-                liveness_endpoint=settings.liveness_url,
             )
             for part in parts:
                 part.cancel()
     finally:
         await airflow.close()
         await cluster.close()
+
+
+def _watch_over(health: Health, airflow: AirflowApi, cluster: ClusterApi, controller: Controller, line: Line) -> None:
+    """Say what is to be so for the operator to be alive and ready, and where the gauges of the moment are read."""
+    memory, echo, gate = controller.memory, controller.echo, airflow.gate
+
+    def resource_watch() -> str:
+        if cluster.trouble:
+            echo.excuse()
+        return echo.problem()
+
+    def airflow_served() -> str:  # once is enough: an outage is no fault of the operator, and jobs wait for its end
+        return "" if gate.served else str(gate.shut_by or "it has not been asked yet")
+
+    health.require_live("resources-watch", resource_watch)
+    health.require_ready("resources-listed", lambda: "" if line.opened else "not all are known yet")
+    health.require_ready("pods-listed", lambda: "" if memory.pods_known.is_set() else "not all are known yet")
+    health.require_ready("kubernetes", lambda: cluster.trouble)
+    health.require_ready("airflow", airflow_served)
+
+    metrics.BUILD.info({"version": __version__})
+    metrics.REACHABLE.set_function(lambda: float(gate.served and gate.shut_by is None))
+    metrics.IN_FLIGHT.set_function(lambda: line.in_flight)
+    metrics.IN_FLIGHT_LIMIT.set(line.limit)
+    metrics.QUEUE.set_function(lambda: len(line))
+    metrics.WORK_QUEUE.set_function(lambda: controller.to_look_at)
+    for phase in rollcall.WAITING:
+        metrics.LONGEST_WAIT.labels(phase).set_function(partial(memory.roll_call.longest_wait, phase))
 
 
 async def _count(cluster: ClusterApi, namespaces: Sequence[str | None]) -> int:
@@ -98,18 +141,23 @@ def _authorization(options: kopf.OperatorSettings) -> Callable[[], Mapping[str, 
 
 def main() -> None:
     """Start the operator; a wrong setting ends it with a sentence that names the variable."""
-    kopf.configure(log_format=kopf.LogFormat.FULL)
-    for chatty in ("kopf.objects", "aiohttp.access"):  # a line for each event and each probe
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logs.configure()
     try:
         settings = Settings()  # type: ignore[call-arg]  # the fields come from the environment
     except ValidationError as error:
         for problem in error.errors():
-            sys.stderr.write(f"ACJ_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}\n")
+            log.critical("ACJ_%s: %s", "_".join(map(str, problem["loc"])).upper(), problem["msg"])
         raise SystemExit(2) from error
     gc.collect()
     gc.freeze()  # the 120,000 objects of what was imported stay, so no collection has to look at them again
-    asyncio.run(serve(settings))
+    try:
+        asyncio.run(serve(settings))
+    except SystemExit as end:
+        log.critical("%s", end)
+        raise SystemExit(1) from None
+    except Exception:
+        log.critical("The operator ends, for Kubernetes to start it anew", exc_info=True)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
 from yarl import URL
 
+from airflow_container_job import health, metrics
 from airflow_container_job.errors import AirflowDenied, AirflowError, AirflowUnreachable
 
 KEPT_SECONDS: Final = 4.0
@@ -79,6 +81,7 @@ class Connections:
 
         A redirect is an answer like any other: following it might carry the token elsewhere.
         """
+        outcome, began = "unanswered", time.monotonic()
         try:
             async with self._session.request(
                 request.method,
@@ -87,9 +90,15 @@ class Connections:
                 data=None if request.body is None else json.dumps(request.body),
                 allow_redirects=False,
             ) as response:
-                return response.status, await response.read()
+                body = await response.read()
+                outcome = _outcome(response.status)
+                return response.status, body
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise AirflowUnreachable(f"Airflow does not answer: {_why(error)}") from error
+        finally:
+            health.beat()
+            metrics.REQUESTS.labels(request.method, outcome).inc()
+            metrics.REQUEST_SECONDS.labels(request.method).observe(time.monotonic() - began)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -112,6 +121,15 @@ def judge(status: int, body: bytes) -> Any:
         return json.loads(body)
     except ValueError as error:
         raise AirflowUnreachable(f"Airflow's answer is not JSON; is this its address? {_first_line(error)}") from error
+
+
+def _outcome(status: int) -> str:
+    """One of `metrics.OUTCOMES`, by the rules of `judge`."""
+    if status in (401, 403):
+        return "denied"
+    if 300 <= status < 400 or status == 429 or status >= 500:
+        return "error"
+    return "refused" if status >= 400 else "ok"
 
 
 def _detail(body: bytes) -> str:

@@ -25,6 +25,16 @@ SILENCE_SECONDS: Final = 90
 PAGE: Final = 100
 """Objects of one answer: ten thousand at once would take more memory than all else."""
 
+TROUBLES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
+"""Refusals that are not about the one request; of one that reads, 403 is another."""
+
+KINDS: Final[Mapping[int, type[ClusterError]]] = {
+    HTTPStatus.CONFLICT: Conflict,
+    HTTPStatus.NOT_FOUND: Gone,
+    HTTPStatus.GONE: Gone,
+}
+"""Refusals that have an error of their own."""
+
 Body = dict[str, Any]
 
 
@@ -54,6 +64,8 @@ class ClusterApi:
         """`headers` gives the authorization as it is now: a ServiceAccount's token changes while we run."""
         self._server = server.rstrip("/")
         self._headers = headers
+        self.trouble = ""
+        """Why the API server cannot be asked, as the last request found; empty while it answers."""
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=32), timeout=TIMEOUT)
 
     async def count_jobs(self, namespace: str | None) -> int:
@@ -120,11 +132,12 @@ class ClusterApi:
             async with self._session.get(
                 self._server + selection.path(namespace), params=params, headers=self._headers(), timeout=timeout
             ) as response:
-                await _judge(response)
+                await self._judge(response)
                 async for event in _lines(response):
                     yield event
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise ClusterError(f"the watch of {selection.resource} broke: {error!r}") from error
+            self.trouble = f"the watch of {selection.resource} broke: {error!r}"
+            raise ClusterError(self.trouble) from error
 
     async def _patch(self, path: str, kind: str, patch: Any) -> Body:
         return await self._request("PATCH", path, data=json.dumps(patch), headers={"Content-Type": kind})
@@ -133,11 +146,23 @@ class ClusterApi:
         headers = {**self._headers(), **kwargs.pop("headers", {})}
         try:
             async with self._session.request(method, self._server + path, headers=headers, **kwargs) as response:
-                await _judge(response)
+                await self._judge(response)
                 answer: Body = await response.json()
                 return answer
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise ClusterError(f"the API server does not answer: {error!r}") from error
+            self.trouble = f"the API server does not answer: {error!r}"
+            raise ClusterError(self.trouble) from error
+
+    async def _judge(self, response: aiohttp.ClientResponse) -> None:
+        """Raise Conflict, Gone or ClusterError for a refusal. One that other requests would meet, too, is trouble."""
+        if response.status < HTTPStatus.BAD_REQUEST:
+            self.trouble = ""
+            return
+        said = f"the API server answered {response.status}: {(await response.text())[:500]}"
+        common = response.status in TROUBLES or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        unread = response.method == "GET" and response.status == HTTPStatus.FORBIDDEN
+        self.trouble = said if common or unread else ""
+        raise KINDS.get(response.status, ClusterError)(said)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -151,19 +176,6 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[Body]:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             yield json.loads(line)
-
-
-async def _judge(response: aiohttp.ClientResponse) -> None:
-    if response.status < HTTPStatus.BAD_REQUEST:
-        return
-    text = (await response.text())[:500]
-    kinds: dict[int, type[ClusterError]] = {
-        HTTPStatus.CONFLICT: Conflict,
-        HTTPStatus.NOT_FOUND: Gone,
-        HTTPStatus.GONE: Gone,
-    }
-    kind = kinds.get(response.status, ClusterError)
-    raise kind(f"the API server answered {response.status}: {text}")
 
 
 def _path(job: Job) -> str:

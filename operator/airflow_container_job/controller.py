@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from airflow_container_job import status
+from airflow_container_job import health, logs, status
 from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.closing import closing, in_flight
 from airflow_container_job.cluster_api import ClusterApi
+from airflow_container_job.echo import Echo
 from airflow_container_job.errors import (
     AirflowDenied,
     AirflowError,
@@ -77,6 +78,7 @@ class Controller:
         self._shelf = Shelf()
         self._queue = WorkQueue()
         self.memory = Memory(observer, links, self, watched)
+        self.echo = Echo()
         self._steps = Steps(self, airflow, cluster, observer, links, deletion_deadline)
 
     # ---- what others say
@@ -97,6 +99,8 @@ class Controller:
 
     def job_seen(self, body: Mapping[str, Any]) -> None:
         """The object as the API server answered to a write."""
+        if not self.memory.has(body):  # else the watch was faster
+            self.echo.expect(body)
         self.memory.job_seen(body)
 
     def look_after(self, job: Job, seconds: float) -> None:
@@ -106,6 +110,15 @@ class Controller:
             self._queue.add_after(job.uid, seconds, known.rank)
         elif known is not None:
             self._queue.add(job.uid, known.rank)
+
+    def accepted(self, job: Job) -> None:
+        """Airflow has just taken this job's run."""
+        self.memory.roll_call.accepted(job.uid)
+
+    @property
+    def to_look_at(self) -> int:
+        """Jobs that wait for a worker."""
+        return len(self._queue)
 
     # ---- the line
 
@@ -121,6 +134,7 @@ class Controller:
         self._line.open()
         self._give_turns()
         while True:
+            health.beat()
             await asyncio.sleep(LINE_SECONDS)
             away = self._airflow.gate.shut_by is not None
             for uid in self._line.waiting() if away else self._line.to_be_told():
@@ -162,14 +176,24 @@ class Controller:
 
     async def run(self) -> None:
         """Look at jobs, for ever."""
+        health.rest()
         await self.memory.pods_known.wait()  # a container that runs must not be taken for one that never started
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._work())
 
     async def _work(self) -> None:
-        while True:
-            uid = await self._queue.get()
+        with health.own_pulse():
+            while True:
+                health.rest()
+                uid = await self._queue.get()
+                health.beat()
+                await self._serve(uid)
+
+    async def _serve(self, uid: str) -> None:
+        known = self.memory.find(uid)
+        job = None if known is None else known.job
+        with contextlib.nullcontext() if job is None else logs.about(job, self._links.dag_of(job)):
             try:
                 await self._look(uid)
             except Exception:  # one poisoned object must not end the service of all others
@@ -198,6 +222,7 @@ class Controller:
             elif step is not Step.NOTHING:
                 await self._step(step, job, facts)
         except Gone:
+            self.echo.forget(uid)
             self.memory.job_gone(uid)
         except Conflict:
             self.look_after(job, RETRY_SECONDS)  # the watch brings the newer version, most likely sooner

@@ -27,6 +27,8 @@ class Gate:
         self._failures = 0
         self._open_at = 0.0
         self._last: AirflowError = AirflowUnreachable("not tried yet")
+        self.served = False
+        """Whether Airflow has ever served us."""
 
     @property
     def pause(self) -> float:
@@ -54,10 +56,14 @@ class Gate:
                 self._shut()
             raise
         except AirflowError:
-            self._failures = 0
+            self._open()
             raise
-        self._failures = 0
+        self._open()
         return answer
+
+    def _open(self) -> None:
+        self._failures = 0
+        self.served = True
 
     def _shut(self) -> None:
         pause = min(self.LONGEST, self.FIRST * 2 ** min(self._failures, 10))

@@ -10,6 +10,7 @@ from typing import Any
 
 import kopf
 
+from airflow_container_job.echo import Echo
 from airflow_container_job.job import GROUP, PLURAL, VERSION
 from airflow_container_job.memory import Memory
 
@@ -33,16 +34,18 @@ def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
 
-def registry(memory: Memory) -> kopf.OperatorRegistry:
-    """Connect what is known about jobs with kopf."""
+def registry(memory: Memory, echo: Echo) -> kopf.OperatorRegistry:
+    """Connect what is known about jobs with kopf; `echo` is told what comes."""
     handlers = kopf.OperatorRegistry()
     kopf.on.login(registry=handlers, id="login")(login)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers, id="job")
     async def job_event(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
+            echo.forget(event["object"]["metadata"]["uid"])
             memory.job_gone(event["object"]["metadata"]["uid"])
         else:
+            echo.heard(event["object"])
             memory.job_seen(event["object"])
 
     return handlers

@@ -98,6 +98,24 @@ class Line:
         if namespace not in self._waiting and namespace not in self._count:
             self._served.pop(namespace, None)
 
+    @property
+    def limit(self) -> int:
+        """Runs that may be in flight in all."""
+        return self._limit
+
+    @property
+    def in_flight(self) -> int:
+        """Runs that are in flight, or about to be."""
+        return len(self._flying)
+
+    @property
+    def opened(self) -> bool:
+        """Whether turns are given."""
+        return self._open
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
     def has_turn(self, uid: str) -> bool:
         """Whether this job may ask for its run."""
         return uid in self._flying

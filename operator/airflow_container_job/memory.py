@@ -19,6 +19,7 @@ from airflow_container_job.errors import InvalidJob
 from airflow_container_job.facts import LOST, DagRun, Facts, Trouble
 from airflow_container_job.job import Job, parse
 from airflow_container_job.observer import Observer
+from airflow_container_job.rollcall import RollCall
 from dynamic_pod import contract, outcome
 
 FIRST: Final = -(2**31) - 2
@@ -80,6 +81,7 @@ class Memory:
         self._listener = listener
         self._known: dict[str, Known] = {}
         self._resources = 0
+        self.roll_call = RollCall()
         self._grown = asyncio.Event()
         self._strangers: dict[str, DagRun] = {}
         self._blocked: Mapping[str, Trouble] = {}
@@ -107,7 +109,7 @@ class Memory:
 
     def job_seen(self, body: Mapping[str, Any]) -> None:
         """A version of a resource, from the watch or as the answer to a write."""
-        if self._has(body):  # as the watch's echo of our own write
+        if self.has(body):  # as the watch's echo of our own write
             return
         if body["metadata"].get("deletionTimestamp") and not body["metadata"].get("finalizers"):
             self.job_gone(body["metadata"]["uid"])  # the answer to our letting it go may come after its last event
@@ -115,7 +117,7 @@ class Memory:
         try:
             job = parse(body)
         except InvalidJob as error:
-            log.warning("A resource cannot be read: %s", error)
+            log.warning("A resource cannot be read: %s", error, extra={"k8s_ref": body["metadata"]})
             return
         known = self._known.setdefault(job.uid, Known())
         if known.job is not None and known.job.decision != job.decision:
@@ -124,11 +126,12 @@ class Memory:
             self._resources += 1
             self._grown.set()
         known.job = job
+        self.roll_call.seen(job)
         if (run := self._strangers.pop(job.uid, None)) is not None:
             self.run_seen(job.uid, run)
         self._listener.stirred(job.uid, known)
 
-    def _has(self, body: Mapping[str, Any]) -> bool:
+    def has(self, body: Mapping[str, Any]) -> bool:
         """Whether this version of a resource, or a newer one, is known already."""
         meta = body["metadata"]
         known = self._known.get(meta["uid"])
@@ -142,6 +145,7 @@ class Memory:
         if known is None or known.job is None:
             return
         self._resources -= 1
+        self.roll_call.gone(uid)
         if known.job.decision is not None:
             dag_run_id = known.job.decision.dag_run_id
             if live(known.job, known.facts):  # nobody held it: the finalizer was taken off by hand
@@ -156,6 +160,8 @@ class Memory:
             return
         known = self._known.setdefault(uid, Known())
         before = known.facts.pods.get(pod["metadata"]["uid"])
+        if before is not None and not outcome.over(before):
+            self.roll_call.pod_turned(uid, ended=gone or outcome.over(pod))
         if before is None or not outcome.over(before):  # deleting it moves the time by which its end was judged
             known.facts.pods[pod["metadata"]["uid"]] = Document(slim(pod))
         if gone:

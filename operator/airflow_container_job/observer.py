@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
+from airflow_container_job import health, metrics
 from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.cadence import Cadence
 from airflow_container_job.errors import AirflowError
@@ -166,13 +167,20 @@ class Observer:
         """Ask, for ever."""
         self._tasks.asked_at = self._runs.asked_at = _clock()  # not at once: the resources have to be known first
         self._count_at = min(self._count_at, _clock() + self._sweep_seconds)
+        await self._try(self._airflow.count_live_runs)  # whether Airflow serves us at all: `/readyz` wants to know
         while True:
             await self._until_due()
-            try:
-                await self._ask()
-            except AirflowError as error:
-                log.warning("Airflow cannot be observed: %s", error)
-                await asyncio.sleep(max(self._airflow.gate.pause, UNREAD_PAUSE))
+            await self._try(self._ask)
+
+    async def _try(self, ask: Callable[[], Awaitable[object]]) -> None:
+        health.beat()
+        try:
+            await ask()
+        except AirflowError as error:
+            log.warning("Airflow cannot be observed: %s", error)
+            await asyncio.sleep(max(self._airflow.gate.pause, UNREAD_PAUSE))
+        else:
+            metrics.OBSERVED.set_to_current_time()
 
     async def _until_due(self) -> None:
         while True:

@@ -12,13 +12,13 @@ from dynamic_pod import contract
 class Settings(BaseSettings):
     """Every knob of the operator. A wrong value ends the start with a message that names the variable."""
 
-    model_config = SettingsConfigDict(env_prefix="ACJ_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="ACJ_", frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     airflow_url: HttpUrl
     """Where Airflow's API server answers, without `/api/v2`."""
 
     airflow_ui_url: HttpUrl | None = None
-    """Base of the links to runs in `.status.dagRunUrl`, as people reach Airflow (default: `airflow_url`)."""
+    """Base of the links to runs in `.status.dagRunUrl`, as people reach Airflow; none given means `ACJ_AIRFLOW_URL`."""
 
     airflow_credentials: Path
     """Folder with the files `username` and `password`: a mounted Secret of type kubernetes.io/basic-auth."""
@@ -44,8 +44,8 @@ class Settings(BaseSettings):
     deletion_deadline_seconds: Annotated[float, Field(gt=0)] = 60
     """How long a deleted resource waits for its run to stop before it is let go all the same."""
 
-    liveness_url: str | None = None
-    """Where kopf answers liveness probes, such as `http://0.0.0.0:8081/healthz`; none means nowhere."""
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):[0-9]{1,5}$")] = "0.0.0.0:8080"
+    """Address and port at which the operator answers `/livez`, `/readyz` and `/metrics`; `[::]:8080` with IPv6 only."""
 
     @field_validator("namespaces", mode="before")
     @classmethod
@@ -53,6 +53,12 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return frozenset(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @property
+    def listen_address(self) -> tuple[str, int]:
+        """Host and port of `listen`, as sockets take them."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @property
     def airflow_base(self) -> str:

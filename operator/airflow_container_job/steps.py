@@ -45,6 +45,9 @@ class Caller(Protocol):
     def look_after(self, job: Job, seconds: float) -> None:
         """Look at this job again, by then at the latest."""
 
+    def accepted(self, job: Job) -> None:
+        """Airflow has just taken this job's run."""
+
 
 class Steps:
     """One method for each step."""
@@ -112,6 +115,7 @@ class Steps:
             facts.unanswered = True
             raise
         if facts.run is not None:
+            self._caller.accepted(job)
             log.info("%s: DagRun %s is %s", job, dag_run_id, facts.run.state)
             facts.trouble, facts.unanswered = None, False
             self._follow(job, facts)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from airflow_container_job import health
 from airflow_container_job.cluster_api import ClusterApi, Selection
 from airflow_container_job.errors import ClusterError, Gone
 from airflow_container_job.job import KIND
@@ -55,10 +56,16 @@ class Watch:
         self._listed = listed
         self._version = ""
 
+    @property
+    def resource(self) -> str:
+        """What it watches, in the plural."""
+        return self._selection.resource
+
     async def run(self) -> None:
         """Watch, for ever."""
         failures = 0
         while True:
+            health.beat()
             try:
                 if not self._version:
                     await self._list()
@@ -75,6 +82,7 @@ class Watch:
         uids: set[str] = set()
         version = ""
         async for page in self._cluster.list_objects(self._selection, self._namespace):
+            health.beat()
             for one in page["items"]:
                 uids.add(one["metadata"]["uid"])
                 self._seen(one, False)
@@ -85,6 +93,7 @@ class Watch:
     async def _follow(self) -> None:
         """Follow one watch to its end, keeping the version to go on from, wherever it breaks."""
         async for event in self._cluster.watch_objects(self._selection, self._namespace, self._version):
+            health.beat()
             if event["type"] == "ERROR":
                 raise Gone(str(event["object"].get("message")))
             one = event["object"]

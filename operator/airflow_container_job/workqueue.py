@@ -21,6 +21,9 @@ class WorkQueue:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._available = asyncio.Event()
 
+    def __len__(self) -> int:
+        return len(self._dirty)
+
     def add(self, key: str, rank: int = 0) -> None:
         """Ask for a look at this key soon; the lowest rank comes first, and of several the lowest counts."""
         if timer := self._timers.pop(key, None):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -63,6 +64,7 @@ class OperatorProcess:
         (credentials / "password").write_text(PASSWORD)
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(json.dumps(_account(namespace)))
+        self._listen = f"127.0.0.1:{_free_port()}"
         self._log = folder / "operator.log"
         self._environment: Mapping[str, str] = {
             **namespace.cluster.environment,
@@ -71,9 +73,15 @@ class OperatorProcess:
             "PYTHONPATH": SOURCES,
             "ACJ_AIRFLOW_URL": airflow.url,
             "ACJ_AIRFLOW_CREDENTIALS": str(credentials),
+            "ACJ_LISTEN": self._listen,
             "ACJ_NAMESPACES": namespace.name,
         }
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Where it answers about itself."""
+        return f"http://{self._listen}"
 
     @property
     def log(self) -> str:
@@ -135,6 +143,13 @@ def away(cluster: Cluster, deployed: tuple[str, ...]) -> Iterator[None]:
     finally:
         cluster.kubectl(*scale, str(deployment["spec"]["replicas"]))
         cluster.kubectl("rollout", "status", *deployed, "--timeout=180s")
+
+
+def _free_port() -> int:
+    """Give a port that nobody has now, and that the kernel hands out to others late."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _account(namespace: Namespace) -> Json:

@@ -187,6 +187,26 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         Settings()  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("0.0.0.0:8080", ("0.0.0.0", 8080)), ("localhost:80", ("localhost", 80)), ("[::]:9000", ("::", 9000))],  # noqa: S104
+)
+def test_the_address_to_listen_at(monkeypatch: pytest.MonkeyPatch, text: str, address: tuple[str, int]) -> None:
+    monkeypatch.setenv("ACJ_AIRFLOW_URL", "http://airflow:8080/")
+    monkeypatch.setenv("ACJ_AIRFLOW_CREDENTIALS", "/secrets")
+    monkeypatch.setenv("ACJ_LISTEN", text)
+    assert Settings().listen_address == address  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("text", ["", ":8080", "8080", "localhost", "::1:8080", "http://0.0.0.0:8080", "host:port"])
+def test_an_address_without_host_or_port_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("ACJ_AIRFLOW_URL", "http://airflow:8080/")
+    monkeypatch.setenv("ACJ_AIRFLOW_CREDENTIALS", "/secrets")
+    monkeypatch.setenv("ACJ_LISTEN", text)
+    with pytest.raises(ValidationError, match="listen"):
+        Settings()  # type: ignore[call-arg]
+
+
 def test_operator_is_a_source_root_and_not_a_package() -> None:
     root = Path(__file__).parents[3]
     assert (root / "operator" / "airflow_container_job").is_dir()
