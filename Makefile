@@ -62,7 +62,7 @@ crds: venv up ## generate crds/airflowcontainerjobs.yaml, with the core types' s
 lock: venv ## renew requirements/ from pyproject.toml
 	$(LOCK) --extra dev pyproject.toml --output-file requirements/dev.txt
 	$(LOCK) --extra operator --constraint requirements/dev.txt pyproject.toml --output-file requirements/operator.txt
-	$(LOCK) --extra airflow --extra postgres --constraint requirements/dev.txt pyproject.toml --output-file requirements/airflow.txt
+	$(LOCK) --extra airflow --extra production --constraint requirements/dev.txt pyproject.toml --output-file requirements/airflow.txt
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(LOCK) - --output-file requirements/build.txt
 
