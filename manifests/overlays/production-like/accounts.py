@@ -1,6 +1,7 @@
 """The users of an Airflow with the FAB auth manager, and the role that the operator signs in with.
 
-Run where Airflow's settings are, with the users' passwords below /etc/airflow-users. Run again, it adds what is missing.
+Run where Airflow's settings are, with the users' passwords below /etc/airflow-users. Run again, it adds what is
+missing.
 """
 
 from __future__ import annotations
