@@ -14,7 +14,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 export WORKERS AIRFLOW_PORT CLUSTER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean status env test test-unit test-integration test-e2e lint crds lock bench bench-scale bench-alone venv
+.PHONY: help demo up down clean status env test test-unit test-integration test-e2e test-production lint crds lock bench bench-scale bench-alone venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +38,8 @@ status: ## what is up
 env: ## settings for a shell: eval "$$(make -s env)"
 	@$(DEV) env
 
-test: venv up ## all tests: unit, integration, end to end
-	@$(WITH_CLUSTER) $(VENV)/pytest tests/unit tests/integration tests/e2e
+test: venv up ## all tests: unit, integration, end to end, on an Airflow as production has it
+	@$(WITH_CLUSTER) $(VENV)/pytest tests/unit tests/integration tests/e2e tests/production
 
 test-unit: venv ## tests that need no cluster
 	$(VENV)/pytest tests/unit
@@ -49,6 +49,9 @@ test-integration: venv up ## the operator on a real API server, with a fake Airf
 
 test-e2e: venv up ## everything real
 	@$(WITH_CLUSTER) $(VENV)/pytest tests/e2e
+
+test-production: venv up ## all examples on an Airflow as production has it, in place of the development one meanwhile
+	@$(WITH_CLUSTER) $(VENV)/pytest tests/production
 
 lint: venv ## style, types, layers
 	$(VENV)/ruff check
@@ -62,7 +65,7 @@ crds: venv up ## generate crds/airflowcontainerjobs.yaml, with the core types' s
 lock: venv ## renew requirements/ from pyproject.toml
 	$(LOCK) --extra dev pyproject.toml --output-file requirements/dev.txt
 	$(LOCK) --extra operator --constraint requirements/dev.txt pyproject.toml --output-file requirements/operator.txt
-	$(LOCK) --extra airflow --extra postgres --constraint requirements/dev.txt pyproject.toml --output-file requirements/airflow.txt
+	$(LOCK) --extra airflow --extra production --constraint requirements/dev.txt pyproject.toml --output-file requirements/airflow.txt
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(LOCK) - --output-file requirements/build.txt
 

@@ -23,12 +23,14 @@ def ensure() -> None:
         passwords = {user: secrets.token_urlsafe(15) for user in (ADMIN, _OPERATOR)}
         users = {**passwords, "passwords.json": json.dumps(passwords)}
         _write("airflow", "airflow-users", users)
-    if not read("airflow", "airflow-keys"):
-        keys = {
-            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
-        }
-        _write("airflow", "airflow-keys", keys)
+    keys = read("airflow", "airflow-keys")
+    wanted = {
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(64),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(64),
+    } | keys
+    if wanted != keys:
+        _write("airflow", "airflow-keys", wanted)
     if not read("airflow", "airflow-database"):
         password = secrets.token_urlsafe(15)
         url = f"postgresql+psycopg2://airflow:{password}@postgres/airflow"

@@ -13,16 +13,20 @@ from dev import airflow, credentials, paths
 from dev.errors import CommandFailed, Stop
 from dev.images import Images
 from dev.progress import step
-from dev.run import apply, kubectl
+from dev.run import MANAGER, apply, kubectl
 
 _OVERLAYS: Final = paths.CHECKOUT / "manifests/overlays"
 DEVELOPMENT: Final = "development"
 POSTGRES: Final = "postgres"
-"""Overlays: what `make up` brings up, and the same with Airflow on PostgreSQL."""
+PRODUCTION_LIKE: Final = "production-like"
+"""Overlays: what `make up` brings up, the same with Airflow on PostgreSQL, and with Airflow as production has it."""
 
 _NAMESPACES: Final = ("airflow", "airflow-container-job")
 _DEFAULT_URL: Final = "http://127.0.0.1:8080"
 """Where the manifests say that people reach Airflow."""
+
+_PARTS: Final = "deployments,services,configmaps,persistentvolumeclaims,persistentvolumes"
+"""What an overlay may have in Airflow's namespace, or for it, that another one has not."""
 
 _PATIENCE: Final = 600
 _CRASHES: Final = 3
@@ -38,48 +42,73 @@ def install(images: Images, overlay: str = DEVELOPMENT) -> None:
         for namespace in _NAMESPACES:
             apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))
         credentials.ensure()
+        _remove_what_is_not_in(manifests)
         apply(manifests, "--selector=app.kubernetes.io/component!=operator")
     with step("Airflow to be up") as note:
-        _wait_for_rollout("airflow", "airflow", note)
+        _wait_for_rollout("airflow", note)
     with step("the DAG to be loaded") as note, airflow.reachable() as connection:
         airflow.wait_for_dag(connection, note)
     with step("the operator to be up") as note:
         apply(manifests)  # now: started before Airflow answers, it would pause for half a minute between its questions
-        _wait_for_rollout("airflow-container-job", "operator", note)
+        _wait_for_rollout("airflow-container-job", note)
 
 
-def _wait_for_rollout(namespace: str, name: str, note: Callable[[str], None]) -> None:
+def _remove_what_is_not_in(manifests: str) -> None:
+    """Remove what another overlay has left for Airflow, its pods before all: two Airflows would share one Service."""
+    kept = kubectl("get", "--filename=-", "--ignore-not-found", "--output=name", stdin=manifests).split()
+    options = ("--namespace=airflow", "--show-managed-fields", "--output=json")
+    there = json.loads(kubectl("get", _PARTS, *options))["items"]
+    names = [_name(each) for each in there if _is_ours(each)]
+    others = {name for name in names if name not in kept}
+    deployments = {name for name in others if name.startswith("deployment.")}
+    for batch in (deployments, others - deployments):
+        if batch:
+            kubectl("delete", *batch, "--namespace=airflow", "--cascade=foreground")
+
+
+def _name(thing: Mapping[str, Any]) -> str:
+    """As `kubectl get --output=name` has it."""
+    group = thing["apiVersion"].rpartition("/")[0].partition("/")[0]
+    return f"{thing['kind'].lower()}{'.' if group else ''}{group}/{thing['metadata']['name']}"
+
+
+def _is_ours(thing: Mapping[str, Any]) -> bool:
+    return any(each["manager"] == MANAGER for each in thing["metadata"].get("managedFields", ()))
+
+
+def _wait_for_rollout(namespace: str, note: Callable[[str], None]) -> None:
+    """Wait for all Deployments of a namespace."""
     deadline = time.monotonic() + _PATIENCE
-    while not _rolled_out(namespace, name):
+    while not _rolled_out(namespace):
         pods = json.loads(kubectl("get", "pods", f"--namespace={namespace}", "--output=json"))["items"]
         waiting = [each for pod in pods for each in _waiting(pod)]
-        note(", ".join(f"{container} {reason}" for container, reason, _ in waiting) or "no pod yet")
-        for container, reason, restarts in waiting:
+        note(", ".join(f"{container} {reason}" for _, container, reason, _ in waiting) or "no pod yet")
+        for pod, container, reason, restarts in waiting:
             if reason in ("ErrImagePull", "ImagePullBackOff"):
                 raise Stop(
                     f"The image of {container} can neither be pulled nor is it on the node: load it there first."
                 )
             if (reason == "CrashLoopBackOff" and restarts > _CRASHES) or time.monotonic() > deadline:
-                look = f"kubectl -n {namespace} logs deployment/{name} -c {container} --previous"
-                raise Stop(f"{name} does not come up ({container}: {reason}). Look at `{look}`.")
+                look = f"kubectl -n {namespace} logs {pod} -c {container} --previous"
+                raise Stop(f"{pod} does not come up ({container}: {reason}). Look at `{look}`.")
 
 
-def _rolled_out(namespace: str, name: str) -> bool:
+def _rolled_out(namespace: str) -> bool:
     try:
-        kubectl("rollout", "status", f"deployment/{name}", f"--namespace={namespace}", "--timeout=1s")
+        kubectl("rollout", "status", "deployment", f"--namespace={namespace}", "--timeout=1s")
     except CommandFailed:
         return False
     return True
 
 
-def _waiting(pod: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """Containers that are not ready: name, why, and how often they were started again."""
-    status = pod["status"]
+def _waiting(pod: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
+    """Containers that are not ready: the pod's name, their own, why, and how often they were started again."""
+    name, status = pod["metadata"]["name"], pod["status"]
     conditions = {each["type"]: each for each in status.get("conditions", ())}
     if conditions.get("PodScheduled", {}).get("status") == "False":
-        return [(pod["metadata"]["name"], conditions["PodScheduled"].get("message", "not scheduled"), 0)]
+        return [(name, name, conditions["PodScheduled"].get("message", "not scheduled"), 0)]
     return [
-        (each["name"], next(iter(each["state"].values())).get("reason", "starts"), each["restartCount"])
+        (name, each["name"], next(iter(each["state"].values())).get("reason", "starts"), each["restartCount"])
         for each in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
         if not each["ready"] and "terminated" not in each["state"]
     ]

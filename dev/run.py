@@ -13,6 +13,9 @@ from typing import IO, Final
 from dev import paths
 from dev.errors import CommandFailed, Stop
 
+MANAGER: Final = "airflow-container-job-dev"
+"""Field manager of what is applied."""
+
 _children: Final[set[subprocess.Popen[str]]] = set()
 _stopping: Final = threading.Event()
 _log_lock: Final = threading.Lock()
@@ -130,7 +133,7 @@ def kubectl(*arguments: str | Path, stdin: str | None = None) -> str:
 
 
 def apply(manifests: str, *options: str) -> None:
-    owner = ("--force-conflicts", "--field-manager=airflow-container-job-dev")
+    owner = ("--force-conflicts", f"--field-manager={MANAGER}")
     kubectl("apply", "--server-side", *owner, *options, "--filename=-", stdin=manifests)
 
 

@@ -1,6 +1,21 @@
 """The order of things for `up`, `down` and `clean`: what waits for what, and what runs meanwhile."""
 
-from dev import binaries, cluster, engine, images, install, leftovers, machine, node_image, paths, settings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dev import (
+    binaries,
+    cluster,
+    engine,
+    images,
+    install,
+    leftovers,
+    machine,
+    node_image,
+    paths,
+    postgres_image,
+    settings,
+)
 from dev.errors import Stop
 from dev.progress import say
 from dev.run import meanwhile
@@ -21,6 +36,23 @@ def up() -> None:
         built = building.result()
     images.load(built)
     install.install(built)
+
+
+@contextmanager
+def instead(overlay: str) -> Iterator[None]:
+    """Have another overlay in place of the development one for the block; Airflow's database is empty before and after.
+
+    If this is killed, the next `up` brings back the development one.
+    """
+    if settings.current_cluster():
+        raise Stop(f"The overlay {overlay} needs the kind cluster that `make up` makes: leave CLUSTER out.")
+    built = {**images.build(), **postgres_image.ensure()}
+    images.load(built)
+    try:
+        install.install(built, overlay)
+        yield
+    finally:
+        install.install(built)
 
 
 def down() -> None:

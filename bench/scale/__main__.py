@@ -13,8 +13,8 @@ import signal
 import sys
 from collections.abc import Awaitable, Iterator
 
-from bench.scale import airflow, floors, parts, report, simulation
-from dev import engine, paths, progress
+from bench.scale import floors, parts, report, simulation
+from dev import engine, install, paths, progress, up
 from dev.errors import Stop
 
 PARTS = ("floors", "burst", "steady", "live")
@@ -60,7 +60,7 @@ def main() -> None:
     try:
         with paths.lock():
             engine.use()
-            with simulation.running(), airflow.on_postgres():
+            with simulation.running(), up.instead(install.POSTGRES):
                 asyncio.run(_measure(options))
     except Stop as stop:
         sys.exit(str(stop))

@@ -1,0 +1,45 @@
+"""The operator's role in Airflow, as manifests/overlays/production-like has it: what it may not do.
+
+What it may do is what all other tests of this folder need.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+
+from tests.support.airflow import DAG, Airflow
+from tests.support.cluster import Cluster
+
+
+@pytest.fixture(scope="package")
+def operator(cluster: Cluster) -> Airflow:
+    """Airflow, as the operator has it."""
+    secret = cluster.read("-n", "airflow-container-job", "secret", "airflow-credentials")
+    assert secret is not None
+    name, password = (base64.b64decode(secret["data"][key]).decode() for key in ("username", "password"))
+    return Airflow(cluster.environment["AIRFLOW_URL"], name, password)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/connections", None),
+        ("GET", "/variables", None),
+        ("GET", "/config", None),
+        ("GET", "/eventLogs", None),
+        ("POST", "/dags/another/dagRuns", {"logical_date": None}),
+        ("PATCH", "/dags/another/dagRuns/one", {"state": "failed"}),
+        ("GET", "/dags/another/dagRuns/one", None),
+        ("DELETE", f"/dags/{DAG}/dagRuns/one", None),
+        ("DELETE", f"/dags/{DAG}", None),
+        ("GET", f"/dags/{DAG}/dagRuns/one/taskInstances/run/logs/1", None),
+    ],
+)
+def test_is_refused(operator: Airflow, method: str, path: str, body: Any) -> None:
+    with pytest.raises(HTTPError) as refusal:
+        operator(method, path, body)
+    assert refusal.value.code == 403

@@ -1,0 +1,51 @@
+"""The workflow for GitHub, as far as it can be judged without it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dev import cluster
+
+ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+@pytest.fixture(scope="module")
+def job() -> dict[str, Any]:
+    """The workflow's only job."""
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/test.yaml").read_text())["jobs"].values()
+    return dict(job)
+
+
+@pytest.fixture(scope="module")
+def commands(job: dict[str, Any]) -> str:
+    return "\n".join(step["run"] for step in job["steps"] if "run" in step)
+
+
+def test_it_checks_and_tests_all(commands: str) -> None:
+    assert {"make lint", "make test"} <= set(commands.splitlines())
+
+
+def test_whatever_it_makes_the_makefile_has(commands: str) -> None:
+    targets = re.findall(r"\bmake (?:-\S+ )*([\w-]+)", commands)
+    assert len(targets) >= 2
+    for target in targets:
+        assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
+
+
+def test_it_ends_in_time_and_names_the_cluster_and_files_that_there_are(job: dict[str, Any], commands: str) -> None:
+    assert job["timeout-minutes"] <= 90
+    assert f"--name {cluster.NAME} " in commands
+    (go,) = (step["with"] for step in job["steps"] if "setup-go" in step.get("uses", ""))
+    assert all((ROOT / file).is_file() for file in go.values())
+
+
+def test_actions_are_pinned_by_major_version(job: dict[str, Any]) -> None:
+    used = [step["uses"] for step in job["steps"] if "uses" in step]
+    assert used
+    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", name) for name in used), used
