@@ -33,9 +33,9 @@ Json = dict[str, Any]
 
 def run(script: str, resource: Json) -> Json:
     """Run Lua 5.1 with the resource as `obj`, as Argo CD does, and with no library that it leaves out."""
-    lua = lupa.lua51.LuaRuntime(register_eval=False, register_builtins=False)
-    lua.execute("io, string, math, debug, os = nil, nil, nil, nil, nil")
-    lua.globals().obj = lua.table_from(resource, recursive=True)
+    lua = lupa.lua51.LuaRuntime(unpack_returned_tuples=False)
+    lua.execute("io, string, math, debug, os, python = nil, nil, nil, nil, nil, nil")
+    lua.globals()["obj"] = lua.table_from(resource, recursive=True)
     found: Json = plain(lua.execute((KIND / script).read_text()))
     return found
 
