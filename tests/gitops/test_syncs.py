@@ -1,4 +1,7 @@
-"""Jobs in syncs of a real Argo CD: as hooks, in waves, suspended, failed; and what people do in its UI."""
+"""Jobs in syncs of a real Argo CD: as hooks, in waves, suspended, failed; and what people do in its UI.
+
+What docs/how-to/gitops.md promises; the command it gives is how the patch gets in here, too.
+"""
 
 from __future__ import annotations
 

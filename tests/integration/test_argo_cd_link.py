@@ -10,7 +10,7 @@ LINK = "link.argocd.argoproj.io/airflow"
 APPLIED = {"argocd.argoproj.io/tracking-id": "shop:acj.dev/AirflowContainerJob:team-a/linked"}
 
 
-def annotations(world: World, name: str) -> Json:
+def notes(world: World, name: str) -> Json:
     found: Json = world.namespace.job(name)["metadata"].get("annotations", {})
     return found
 
@@ -33,7 +33,7 @@ def test_the_link_costs_no_write_and_names_the_run_of_now(world: World) -> None:
     world.wait("linked", "Succeeded")
     world.namespace.patch("linked", rerun="once more")
     until("it runs again", lambda: world.run_id("linked") != first)
-    assert annotations(world, "linked")[LINK] == where + world.run_id("linked")
+    assert notes(world, "linked")[LINK] == where + world.run_id("linked")
 
 
 def test_a_job_that_argo_cd_does_not_know_has_none(world: World) -> None:
@@ -42,5 +42,5 @@ def test_a_job_that_argo_cd_does_not_know_has_none(world: World) -> None:
     world.namespace.apply(body)
     world.triggered("plain")
     world.wait("elsewhere", "Queued")
-    assert LINK not in annotations(world, "plain")
-    assert LINK not in annotations(world, "elsewhere")
+    assert LINK not in notes(world, "plain")
+    assert LINK not in notes(world, "elsewhere")
