@@ -6,6 +6,8 @@ It manages one namespace, with an account that has no rights elsewhere, and keep
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -151,7 +153,7 @@ def running(cluster: Cluster, folder: Path) -> Iterator[ArgoCD]:
         home.kubectl("patch", "configmap", "argocd-cm", f"--patch-file={PATCH}")
         server = _account(home, place)
         redis, repositories, api = (f"127.0.0.1:{_free_port()}" for _ in range(3))
-        environment = {**cluster.environment, **_folders(folder), "ARGOCD_GPG_ENABLED": "false"}
+        environment = {**cluster.environment, **_folders(folder), **_tools(folder, source, cluster.environment)}
 
         def start(name: str, *command: str) -> None:
             log = stack.enter_context((folder / f"{name}.log").open("wb"))
@@ -188,7 +190,8 @@ def _crds(cluster: Cluster, source: Path) -> Iterator[None]:
     files = [f"--filename={path}" for path in sorted((source / "manifests/crds").glob("*-crd.yaml"))]
     cluster.kubectl("apply", "--server-side", *files)
     try:
-        cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
+        wait = ("wait", "--for=condition=Established", "--timeout=10s", *files)  # refuses objects without any condition
+        until("Argo CD's kinds are served", lambda: cluster.kubectl(*wait, check=False).returncode == 0, 120)
         yield
     finally:
         cluster.kubectl("delete", "--wait=false", *files)
@@ -238,6 +241,15 @@ def _folders(folder: Path) -> Mapping[str, str]:
     for name in kept.values():
         (folder / name).mkdir()
     return {variable: str(folder / name) for variable, name in kept.items()}
+
+
+def _tools(folder: Path, source: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """What the repository server runs, as its image has it on PATH; nothing here is signed."""
+    tools = folder / "bin"
+    tools.mkdir()
+    copy = shutil.copy(source / "hack/git-verify-wrapper.sh", tools)
+    Path(copy).chmod(0o755)
+    return {"PATH": f"{tools}{os.pathsep}{environment['PATH']}", "ARGOCD_GPG_ENABLED": "false"}
 
 
 def _listens(address: str) -> tuple[str, str]:
