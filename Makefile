@@ -14,7 +14,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 export WORKERS AIRFLOW_PORT CLUSTER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean status env test test-unit test-integration test-e2e test-production lint crds lock bench bench-scale bench-alone venv
+.PHONY: help demo up down clean status env test test-unit test-integration test-e2e test-production test-gitops lint crds argo-cd lock bench bench-scale bench-alone venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ test-e2e: venv up ## everything real
 test-production: venv up ## all examples on an Airflow as production has it, in place of the development one meanwhile
 	@$(WITH_CLUSTER) $(VENV)/pytest tests/production
 
+test-gitops: venv up ## a real Argo CD, compiled here, that syncs a git repository into the cluster
+	@$(WITH_CLUSTER) $(VENV)/pytest tests/gitops
+
 lint: venv ## style, types, layers
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
@@ -61,6 +64,9 @@ lint: venv ## style, types, layers
 
 crds: venv up ## generate crds/airflowcontainerjobs.yaml, with the core types' schemas as the cluster publishes them, and docs/reference.md
 	@$(WITH_CLUSTER) $(VENV)/python -m crds.generate
+
+argo-cd: venv ## generate manifests/argo-cd/argocd-cm.yaml from the Lua beside it
+	$(VENV)/python manifests/argo-cd/generate.py
 
 lock: venv ## renew requirements/ from pyproject.toml
 	$(LOCK) --extra dev pyproject.toml --output-file requirements/dev.txt

@@ -19,6 +19,8 @@ _GO: Final = paths.CHECKOUT / "dev/go"
 _KWOK_MODULE: Final = paths.CHECKOUT / "bench/kwok"
 """Not below dev/go: what is there is part of the node image's key."""
 
+_ARGO_CD_MODULE: Final = paths.CHECKOUT / "tests/gitops/argo-cd"
+
 _MINOR: Final = pins.KUBERNETES.removeprefix("v1.").split(".")[0]
 _VERSION: Final = "k8s.io/component-base/version"
 
@@ -39,6 +41,9 @@ _NODE: Final[Mapping[str, str]] = {
 }
 _KIND: Final[Mapping[str, str]] = {"kind": "sigs.k8s.io/kind"}
 _KWOK: Final[Mapping[str, str]] = {"kwok": "sigs.k8s.io/kwok/cmd/kwok", "logs": "./logs"}
+_ARGO_CD: Final = "github.com/argoproj/argo-cd/v3"
+_NEWEST_GO: Final[Mapping[str, str]] = {"GOTOOLCHAIN": "auto"}
+"""Lets Go bring the later release of itself that a module asks for."""
 
 
 def for_node() -> Path:
@@ -73,6 +78,19 @@ def kwok() -> Path:
     return _compile("KWOK", _KWOK_MODULE, _KWOK, "-s -w")
 
 
+def argo_cd() -> Path:
+    """Argo CD for tests/gitops, in one folder: `cmd`, which is what ARGOCD_BINARY_NAME says, and a `redis` for it."""
+    if not shutil.which("go"):
+        raise Stop("Go is missing: install Go 1.26 or later, and Argo CD is compiled here.")
+    programs = {"argo-cd": f"{_ARGO_CD}/cmd", "redis": "./redis"}
+    return _compile("Argo CD", _ARGO_CD_MODULE, programs, "-s -w", _NEWEST_GO)
+
+
+def argo_cd_source() -> Path:
+    """Where the manifests are that belong to it."""
+    return module_folder(_ARGO_CD, _ARGO_CD_MODULE, _NEWEST_GO)
+
+
 def _version_of_kind(program: str) -> str:
     found = re.search(r"v\d+\.\d+\.\d+\S*", run(program, "version"))
     return found[0] if found else ""
@@ -94,18 +112,20 @@ def link(name: str, target: Path) -> None:
     half.rename(paths.BIN / name)
 
 
-def module_folder(module: str) -> Path:
-    """Where Go keeps the source of a module that go/tools pins."""
+def module_folder(module: str, source: Path = _GO / "tools", env: Mapping[str, str] | None = None) -> Path:
+    """Where Go keeps the source of a module that the go.mod in `source` pins."""
     command = ("go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module)
-    folder = run(*command, cwd=_GO / "tools").strip()
+    folder = run(*command, cwd=source, env=env).strip()
     if not folder:
-        run("go", "mod", "download", module, cwd=_GO / "tools")
-        folder = run(*command, cwd=_GO / "tools").strip()
+        run("go", "mod", "download", module, cwd=source, env=env)
+        folder = run(*command, cwd=source, env=env).strip()
     return Path(folder)
 
 
-def _compile(title: str, source: Path, programs: Mapping[str, str], flags: str) -> Path:
-    key = paths.digest(source, flags, *programs.values(), run("go", "version"))
+def _compile(
+    title: str, source: Path, programs: Mapping[str, str], flags: str, env: Mapping[str, str] | None = None
+) -> Path:
+    key = paths.digest(source, flags, *programs.values(), run("go", "version", cwd=source, env=env))
     done = paths.PROGRAMS / f"{next(iter(programs))}-{key}"
     if done.exists():
         return done
@@ -120,7 +140,7 @@ def _compile(title: str, source: Path, programs: Mapping[str, str], flags: str) 
 
         build = ("go", "build", "-v", "-mod=readonly", "-ldflags", flags, "-o", f"{half}/")
         try:
-            run(*build, *programs.values(), cwd=source, env={"CGO_ENABLED": "0"}, on_line=count)
+            run(*build, *programs.values(), cwd=source, env={**(env or {}), "CGO_ENABLED": "0"}, on_line=count)
         except CommandFailed as error:
             raise Stop(
                 f"Compiling {title} failed; if the network failed, run this again, it goes on there. {error}"

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +24,7 @@ _log_lock: Final = threading.Lock()
 def run(  # noqa: PLR0913 - the options of subprocess that are in use
     *command: str | Path,
     stdin: str | None = None,
-    env: dict[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float | None = None,
     answer_within: float | None = None,
@@ -44,7 +44,7 @@ def run(  # noqa: PLR0913 - the options of subprocess that are in use
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | (env or {}),
+            env={**os.environ, **(env or {})},
             cwd=cwd,
             text=True,
             errors="replace",

@@ -27,16 +27,20 @@ FINALIZER: Final = "acj.dev/stop-run"
 ANNOTATION_DECISION: Final = "acj.dev/run"
 """The decided run. See `decision`."""
 
-TRACKING: Final = frozenset(
+LINK: Final = "link.argocd.argoproj.io/airflow"
+"""Annotation that Argo CD shows as a link beside the resource; any name after the slash is one."""
+
+ARGO_CD: Final = frozenset(
     {
         "argocd.argoproj.io/tracking-id",
         "argocd.argoproj.io/instance",
         "app.kubernetes.io/instance",
-        "kustomize.toolkit.fluxcd.io/name",
-        "helm.toolkit.fluxcd.io/name",
     }
 )
-"""Labels and annotations of tools that make a deleted resource anew: Argo CD, Flux, and what they install with Helm."""
+"""Labels and annotations of what Argo CD applied. The last was its own before 3.0, and is what Helm charts set."""
+
+TRACKING: Final = ARGO_CD | {"kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name"}
+"""Those of all tools that make a deleted resource anew: Argo CD, Flux, and what they install with Helm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class Job:
     finalizers: Sequence[str]
     tracked: bool
     """Whether a GitOps tool would make it anew if it were deleted."""
+    in_argo_cd: bool
+    """Whether that tool is Argo CD, as far as one can tell."""
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
     decision: Decision | None
@@ -129,6 +135,8 @@ def parse(body: Mapping[str, Any]) -> Job:
     try:
         meta = body["metadata"]
         annotations = meta.get("annotations") or {}
+        labels = meta.get("labels") or {}
+        marks = annotations.keys() | labels.keys()
         status = body.get("status") or {}
         return Job(
             namespace=meta["namespace"],
@@ -139,7 +147,8 @@ def parse(body: Mapping[str, Any]) -> Job:
             created=meta.get("creationTimestamp", ""),
             deleted_at=parse_time(meta.get("deletionTimestamp")),
             finalizers=tuple(meta.get("finalizers") or ()),
-            tracked=not TRACKING.isdisjoint(annotations) or not TRACKING.isdisjoint(meta.get("labels") or {}),
+            tracked=not TRACKING.isdisjoint(marks),
+            in_argo_cd=not ARGO_CD.isdisjoint(marks),
             spec=Document(body.get("spec") or {}),
             status=Document(status),
             decision=Decision.load(meta["uid"], annotations.get(ANNOTATION_DECISION, ""), status),

@@ -18,7 +18,7 @@ from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.decision import Decision, stamp
 from airflow_container_job.errors import AirflowUnreachable, ClusterError, InvalidJob, RunExists, RunRefused
 from airflow_container_job.facts import LOST, DagRun, Facts, Outcome
-from airflow_container_job.job import ANNOTATION_DECISION, FINALIZER, GROUP, KIND, VERSION, Job
+from airflow_container_job.job import ANNOTATION_DECISION, FINALIZER, GROUP, KIND, LINK, VERSION, Job
 from airflow_container_job.observer import Observer
 from airflow_container_job.reconcile import Step
 from airflow_container_job.verdict import succeeded_first
@@ -95,7 +95,10 @@ class Steps:
             self._observer.abandon(*self._run_of(job))
         dag_id = str(job.spec.get("dagId", self._links.dag_id))
         decision = Decision.of(job.uid, job.generation, job.spec, dag_id, _now())
-        await self._patch(job, [*_others(job), FINALIZER], {ANNOTATION_DECISION: decision.dump()})
+        annotations = {ANNOTATION_DECISION: decision.dump()}
+        if job.in_argo_cd:
+            annotations[LINK] = f"Airflow|{self._links.dag_run(dag_id, decision.dag_run_id)}"
+        await self._patch(job, [*_others(job), FINALIZER], annotations)
 
     async def _hold(self, job: Job, _facts: Facts) -> None:
         await self._patch(job, [*_others(job), FINALIZER], {})

@@ -79,19 +79,20 @@ def test_only_a_new_text_in_rerun_asks_for_another_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "tracked"),
+    ("about", "tracked", "in_argo_cd"),
     [
-        ({}, False),
-        ({"labels": {"app": "x"}, "annotations": {"note": "x"}}, False),
-        ({"annotations": {"argocd.argoproj.io/tracking-id": "shop:acj.dev/AirflowContainerJob:a/b"}}, True),
-        ({"labels": {"app.kubernetes.io/instance": "shop"}}, True),
-        ({"labels": {"argocd.argoproj.io/instance": "shop"}}, True),
-        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}, True),
-        ({"labels": {"helm.toolkit.fluxcd.io/name": "shop"}}, True),
+        ({}, False, False),
+        ({"labels": {"app": "x"}, "annotations": {"note": "x"}}, False, False),
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "shop:acj.dev/AirflowContainerJob:a/b"}}, True, True),
+        ({"labels": {"app.kubernetes.io/instance": "shop"}}, True, True),
+        ({"labels": {"argocd.argoproj.io/instance": "shop"}}, True, True),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}, True, False),
+        ({"labels": {"helm.toolkit.fluxcd.io/name": "shop"}}, True, False),
     ],
 )
-def test_who_would_make_a_deleted_resource_anew(about: dict[str, Any], *, tracked: bool) -> None:
-    assert job(decided=None, about=about).tracked is tracked
+def test_who_would_make_a_deleted_resource_anew(about: dict[str, Any], *, tracked: bool, in_argo_cd: bool) -> None:
+    made = job(decided=None, about=about)
+    assert (made.tracked, made.in_argo_cd) == (tracked, in_argo_cd)
 
 
 def test_every_key_of_conf_that_a_spec_can_set_is_in_the_contract() -> None:

@@ -1,0 +1,3 @@
+-- The run is stopped with its pod.
+obj.spec.suspend = true
+return obj
