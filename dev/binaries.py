@@ -17,6 +17,7 @@ from dev.run import run
 
 _GO: Final = paths.CHECKOUT / "dev/go"
 _KWOK_MODULE: Final = paths.CHECKOUT / "bench/kwok"
+_HELM_MODULE: Final = paths.CHECKOUT / "dev/helm"
 """Not below dev/go: what is there is part of the node image's key."""
 
 _MINOR: Final = pins.KUBERNETES.removeprefix("v1.").split(".")[0]
@@ -38,6 +39,7 @@ _NODE: Final[Mapping[str, str]] = {
     "pause": "./pause",
 }
 _KIND: Final[Mapping[str, str]] = {"kind": "sigs.k8s.io/kind"}
+_HELM: Final[Mapping[str, str]] = {"helm": "helm.sh/helm/v4/cmd/helm"}
 _KWOK: Final[Mapping[str, str]] = {"kwok": "sigs.k8s.io/kwok/cmd/kwok", "logs": "./logs"}
 
 
@@ -71,6 +73,13 @@ def kwok() -> Path:
     if not shutil.which("go"):
         raise Stop("Go is missing: install Go 1.26 or later, and KWOK is compiled here.")
     return _compile("KWOK", _KWOK_MODULE, _KWOK, "-s -w")
+
+
+def helm() -> Path:
+    """Helm, for the tests of the chart."""
+    if not shutil.which("go"):
+        raise Stop("Go is missing: install Go 1.26 or later, and Helm is compiled here.")
+    return _compile("Helm", _HELM_MODULE, _HELM, "-s -w") / "helm"
 
 
 def _version_of_kind(program: str) -> str:
