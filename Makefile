@@ -14,7 +14,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 export WORKERS AIRFLOW_PORT CLUSTER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean status env test test-unit test-integration test-e2e lint crds lock bench bench-scale bench-alone venv
+.PHONY: help demo up down clean status env test test-unit test-integration test-e2e test-install lint crds lock bench bench-scale bench-alone venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-integration: venv up ## the operator on a real API server, with a fake Airf
 
 test-e2e: venv up ## everything real
 	@$(WITH_CLUSTER) $(VENV)/pytest tests/e2e
+
+test-install: venv up ## the ways to install, as docs/how-to/install.md tells them; compiles Helm the first time
+	@$(WITH_CLUSTER) $(VENV)/pytest tests/install
 
 lint: venv ## style, types, layers
 	$(VENV)/ruff check
