@@ -14,6 +14,7 @@ import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Final
 
 import pytest
@@ -79,7 +80,7 @@ class Reader:
         (block,) = re.findall(rf"^ *```yaml\n( *{begins}.*?\n) *```$", DOCUMENT, re.MULTILINE | re.DOTALL)
         file = self.folder / name
         file.parent.mkdir(exist_ok=True)
-        file.write_text(block)
+        file.write_text(dedent(block))
 
     def type(self, command: str, *more: str, **names: str) -> None:
         """Run a command of the document in the checkout.

@@ -40,5 +40,5 @@ def test_values_for_the_official_chart() -> None:
 
 
 def test_document() -> None:
-    assert set(re.findall(r"\$image:([\w.]+)", DOCUMENT)) == {VERSION}
+    assert set(re.findall(r"airflow-container-job/\w+:([\w.]+)", DOCUMENT)) == {VERSION}
     assert set(re.findall(r"apache/airflow:([\w.]+)", DOCUMENT)) == {AIRFLOW}
