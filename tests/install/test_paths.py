@@ -139,16 +139,15 @@ class WithHelm:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         reader.write("our-operator.yaml", "image:")
-        self._first = True
+        self._more = ["--take-ownership", "--force-conflicts"]  # the definition is there, and by kubectl
 
     def install(self, *more: str) -> None:
         """What makes an installation, and what upgrades one."""
-        if self._first:  # the definition is there from `make up`
-            more = ("--take-ownership", *more)
-            self._first = False
+        handing_over = [self._more.pop(0)] if self._more else []
         self._reader.type(
             "helm upgrade --install airflow-container-job charts/airflow-container-job "
             "--namespace airflow-container-job --values ../our-operator.yaml --wait",
+            *handing_over,
             *more,
         )
 
