@@ -14,7 +14,7 @@ LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --gener
 export WORKERS AIRFLOW_PORT CLUSTER
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down clean status env test test-unit test-integration test-e2e test-production test-gitops lint crds argo-cd lock bench bench-scale bench-alone venv
+.PHONY: help demo up down clean status env test test-unit test-integration test-e2e test-production test-gitops test-install lint crds argo-cd lock bench bench-scale bench-alone venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {gsub(/\$$\$$/, "$$"); printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ test-production: venv up ## all examples on an Airflow as production has it, in 
 
 test-gitops: venv up ## a real Argo CD, compiled here, that syncs a git repository into the cluster
 	@$(WITH_CLUSTER) $(VENV)/pytest tests/gitops
+
+test-install: venv up ## the ways to install, as docs/how-to/install.md tells them; compiles Helm the first time
+	@$(WITH_CLUSTER) $(VENV)/pytest tests/install
 
 lint: venv ## style, types, layers
 	$(VENV)/ruff check

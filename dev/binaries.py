@@ -17,9 +17,9 @@ from dev.run import run
 
 _GO: Final = paths.CHECKOUT / "dev/go"
 _KWOK_MODULE: Final = paths.CHECKOUT / "bench/kwok"
-"""Not below dev/go: what is there is part of the node image's key."""
-
+_HELM_MODULE: Final = paths.CHECKOUT / "tests/install/helm"
 _ARGO_CD_MODULE: Final = paths.CHECKOUT / "tests/gitops/argo-cd"
+"""Not below dev/go: what is there is part of the node image's key."""
 
 _MINOR: Final = pins.KUBERNETES.removeprefix("v1.").split(".")[0]
 _VERSION: Final = "k8s.io/component-base/version"
@@ -40,6 +40,7 @@ _NODE: Final[Mapping[str, str]] = {
     "pause": "./pause",
 }
 _KIND: Final[Mapping[str, str]] = {"kind": "sigs.k8s.io/kind"}
+_HELM: Final[Mapping[str, str]] = {"helm": "helm.sh/helm/v4/cmd/helm"}
 _KWOK: Final[Mapping[str, str]] = {"kwok": "sigs.k8s.io/kwok/cmd/kwok", "logs": "./logs"}
 _ARGO_CD: Final = "github.com/argoproj/argo-cd/v3"
 _NEWEST_GO: Final[Mapping[str, str]] = {"GOTOOLCHAIN": "auto"}
@@ -48,7 +49,7 @@ _NEWEST_GO: Final[Mapping[str, str]] = {"GOTOOLCHAIN": "auto"}
 
 def for_node() -> Path:
     """Everything a node image needs, in one folder."""
-    require_go()
+    require_go("the node image, which cannot be pulled,")
     kubernetes = _compile("kubernetes", _GO / "kubernetes", _KUBERNETES, _KUBERNETES_FLAGS)
     node = _compile("etcd and CoreDNS", _GO / "tools", _NODE, "-s -w")
     together = paths.PROGRAMS / f"node-{paths.digest(kubernetes.name, node.name)}"
@@ -73,15 +74,13 @@ def ensure_kind() -> None:
 
 def kwok() -> Path:
     """What simulates nodes and pods for bench/scale, in one folder."""
-    if not shutil.which("go"):
-        raise Stop("Go is missing: install Go 1.26 or later, and KWOK is compiled here.")
+    require_go("KWOK")
     return _compile("KWOK", _KWOK_MODULE, _KWOK, "-s -w")
 
 
 def argo_cd() -> Path:
     """Argo CD for tests/gitops, in one folder: `cmd`, which is what ARGOCD_BINARY_NAME says, and a `redis` for it."""
-    if not shutil.which("go"):
-        raise Stop("Go is missing: install Go 1.26 or later, and Argo CD is compiled here.")
+    require_go("Argo CD")
     programs = {"argo-cd": f"{_ARGO_CD}/cmd", "redis": "./redis"}
     return _compile("Argo CD", _ARGO_CD_MODULE, programs, "-s -w", _NEWEST_GO)
 
@@ -91,16 +90,20 @@ def argo_cd_source() -> Path:
     return module_folder(_ARGO_CD, _ARGO_CD_MODULE, _NEWEST_GO)
 
 
+def helm() -> Path:
+    """Helm, for the tests of the chart."""
+    require_go("Helm")
+    return _compile("Helm", _HELM_MODULE, _HELM, "-s -w") / "helm"
+
+
 def _version_of_kind(program: str) -> str:
     found = re.search(r"v\d+\.\d+\.\d+\S*", run(program, "version"))
     return found[0] if found else ""
 
 
-def require_go() -> None:
+def require_go(what: str) -> None:
     if not shutil.which("go"):
-        raise Stop(
-            "Go is missing, and the node image cannot be pulled: install Go 1.26 or later, or a way to a registry."
-        )
+        raise Stop(f"Go is missing: install Go 1.26 or later, and {what} is compiled here.")
 
 
 def link(name: str, target: Path) -> None:

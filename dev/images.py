@@ -9,7 +9,7 @@ from typing import Final
 from dev import base_image, cluster, paths, pins
 from dev.engine import forget_others, has_image, is_private, pull
 from dev.progress import step
-from dev.run import docker, run
+from dev.run import docker, run, succeeds
 
 Images = Mapping[str, str]
 """Name of an image as manifests/ have it -> the one to run in its place."""
@@ -18,7 +18,7 @@ _DEFAULT_TAG: Final = "dev"
 _SHARED: Final = ("Dockerfile", "pyproject.toml", "requirements/build.txt", "dags/dynamic_pod")
 _INPUTS: Final[Mapping[str, tuple[str, ...]]] = {
     "operator": (*_SHARED, "requirements/operator.txt", "operator/airflow_container_job"),
-    "airflow": (*_SHARED, "requirements/airflow.txt", "dags"),
+    "airflow": (*_SHARED, "requirements/airflow.txt", "docker", "dags"),
 }
 """Target of the Dockerfile -> what it copies."""
 
@@ -40,7 +40,8 @@ def build() -> Images:
 
 
 def _build(target: str, image: str, base: str) -> None:
-    arguments = [f"BASE_IMAGE={base}", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST"]
+    arguments = [f"BASE_IMAGE={base}", f"REVISION={_revision()}"]
+    arguments += ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST"]
     network = ["--network=host"] if is_private() else []
     run(
         *("docker", "build", f"--target={target}", f"--tag={image}", *network),
@@ -48,6 +49,12 @@ def _build(target: str, image: str, base: str) -> None:
         paths.CHECKOUT,
         env={"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"},  # with them, kind cannot load the image
     )
+
+
+def _revision() -> str:
+    """The commit that is built, marked where files differ from it; nothing where this is no clone."""
+    describe = ("git", "-C", paths.CHECKOUT, "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40")
+    return run(*describe).strip() if succeeds("git", "-C", paths.CHECKOUT, "rev-parse") else ""
 
 
 def load(images: Images) -> None:

@@ -38,7 +38,7 @@ def ensure() -> str:
         return made
     if has_image(pins.NODE_IMAGE) or pull(pins.NODE_IMAGE):
         return pins.NODE_IMAGE
-    binaries.require_go()
+    binaries.require_go("the node image, which cannot be pulled,")
     machine.require_space(15, "Compiling Kubernetes and making its node image")
     with meanwhile() as background:
         compiling = background.submit(binaries.for_node)

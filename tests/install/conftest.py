@@ -1,0 +1,12 @@
+"""The ways to install, as docs/how-to/install.md tells them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.helm import Helm
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    return Helm()
