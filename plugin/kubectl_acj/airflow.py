@@ -6,7 +6,6 @@ write: the account's password would go wherever it says. Secrets of the cluster 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote
@@ -18,9 +17,9 @@ from kubectl_acj.errors import PluginError
 from kubectl_acj.job import Json
 
 URL: Final = "AIRFLOW_URL"
-TOKEN: Final = "AIRFLOW_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN: Final = "AIRFLOW_TOKEN"
 USERNAME: Final = "AIRFLOW_USERNAME"
-PASSWORD: Final = "AIRFLOW_PASSWORD"  # noqa: S105
+PASSWORD: Final = "AIRFLOW_PASSWORD"
 
 ACCOUNT: Final = f"{USERNAME} and {PASSWORD}, or {TOKEN}"
 

@@ -1,8 +1,6 @@
-"""How a command ends: the exit codes, and the errors that lead to them. `cli` shows an error as one sentence.
+"""How a command ends: the exit codes, and the errors that lead to them.
 
-    PluginError             4  the cluster or Airflow refuses, does not answer, or has no such thing
-      NoSuchJob             4
-      TimedOut              3  what was waited for has not happened in time
+`cli` shows an error as one sentence, and exits with its class's code.
 """
 
 from __future__ import annotations

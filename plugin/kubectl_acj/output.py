@@ -121,9 +121,7 @@ def full_name(job: Json) -> str:
     return f"{resource.TYPE_NAME}/{job['metadata']['name']}"
 
 
-def table(
-    jobs: Iterable[Json], now: datetime, *, everywhere: bool, steady: bool = False, head: bool = True
-) -> Table:
+def table(jobs: Iterable[Json], now: datetime, *, everywhere: bool, steady: bool = False, head: bool = True) -> Table:
     """Jobs as `kubectl get` lists them, with the phase in colour; `steady` for rows that shall stand below others."""
     made = plain_table([title for title in WIDTHS if everywhere or title != "NAMESPACE"], head=head, steady=steady)
     for job in jobs:

@@ -20,13 +20,14 @@ class Entry(NamedTuple):
 
 
 def tell(job: Json, pods: Iterable[Json], events: Iterable[Json], run: Json) -> list[Entry]:
-    """Put in order what is known; `pods` are the job's, `events` its namespace's, `run` is the DagRun in Airflow's JSON.
+    """Put in order what is known: of the job's `pods`, of its namespace's `events`, and of its DagRun as Airflow has it.
 
     Of what happened in the same second, the cause comes first where it is known: the order of the sources.
     """
     pods = list(pods)
     sources = (_resource(job), _conditions(job), _dag_run(run), _pods(pods), _attempts(job), _events(job, pods, events))
-    return sorted((entry for source in sources for entry in source), key=lambda entry: entry.time.replace(microsecond=0))
+    entries = [entry for source in sources for entry in source]
+    return sorted(entries, key=lambda entry: entry.time.replace(microsecond=0))
 
 
 def _resource(job: Json) -> Iterator[Entry]:

@@ -1,7 +1,7 @@
 """Shows a job's container logs while it runs: all pods of its current run, each from its beginning to its end.
 
-Used by `run` and `logs --follow`. Two watches lead: of the pods, as a pod may be gone a moment after its end, and of the
-job, whose end ends all.
+Used by `run` and `logs --follow`. Two watches lead: of the pods, as a pod may be gone a moment after its end, and of
+the job, whose end ends all.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ def show(cluster: Cluster, job: Json, pod_name: str, *, follow: bool) -> None:
 def names_of(job: Json, pods: Iterable[Json]) -> list[str]:
     """Those of the pods that belong to the job's current run, oldest first."""
     run = resource.status(job).get("dagRunId")
-    ours = [pod for pod in pods if run and pod["metadata"].get("annotations", {}).get(contract.ANNOTATION_DAG_RUN_ID) == run]
-    ours.sort(key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
-    return [pod["metadata"]["name"] for pod in ours]
+    found = [pod["metadata"] for pod in pods]
+    ours = [meta for meta in found if run and meta.get("annotations", {}).get(contract.ANNOTATION_DAG_RUN_ID) == run]
+    return [meta["name"] for meta in sorted(ours, key=lambda meta: (meta["creationTimestamp"], meta["name"]))]
 
 
 class _Reader(threading.Thread):

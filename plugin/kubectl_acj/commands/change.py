@@ -17,6 +17,7 @@ STOP_EXAMPLES = """\b
 Examples:
   # End it for good
   kubectl acj stop hello
+
 \b
   # End all jobs of a namespace
   kubectl acj list -o name | xargs kubectl acj stop
@@ -26,6 +27,7 @@ RERUN_EXAMPLES = """\b
 Examples:
   # Run it again, and see the log
   kubectl acj rerun hello && kubectl acj logs -f hello
+
 \b
   # Run it again, and let the resource tell why
   kubectl acj rerun hello --text=release-42
@@ -75,7 +77,7 @@ def rerun(cluster: Cluster, names: tuple[str, ...], *, text: str | None, form: s
     return _for_each(cluster, names, form, again, done)
 
 
-def _for_each(  # noqa: PLR0913, PLR0917 - what both share
+def _for_each(
     cluster: Cluster,
     names: tuple[str, ...],
     form: str | None,

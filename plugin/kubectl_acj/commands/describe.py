@@ -53,7 +53,8 @@ def describe(cluster: Cluster, name: str) -> ExitCode:
     run = _if_allowed(lambda: _dag_run(job), {}, missing)
     head = output.plain_table(["", ""], head=False)
     for title, text in _head(job):
-        head.add_row(f"{title}:", Text(output.printable(text), output.COLOURS.get(text, "") if title == "Phase" else ""))
+        colour = output.COLOURS.get(text, "") if title == "Phase" else ""
+        head.add_row(f"{title}:", Text(output.printable(text), colour))
     output.show(head)
     click.echo()
     table = output.plain_table(["TIME", "SOURCE", "WHAT"])

@@ -18,9 +18,11 @@ EXAMPLES = """\b
 Examples:
   # The jobs of the namespace
   kubectl acj list
+
 \b
   # Those of all namespaces, live until Ctrl-C
   kubectl acj list -A --watch
+
 \b
   # The names of those that failed
   kubectl acj list -o json | jq -r '.items[] | select(.status.phase == "Failed") | .metadata.name'
@@ -29,7 +31,7 @@ Examples:
 
 @click.command("list", epilog=EXAMPLES, short_help="List jobs, live with --watch.")
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="The jobs of all namespaces.")
-@click.option("-w", "--watch", is_flag=True, help="Show changes as they come: a live table, or in a pipe a row for each.")
+@click.option("-w", "--watch", is_flag=True, help="Show changes as they come: live, or in a pipe a row for each.")
 @options.form
 @options.with_cluster
 def list_jobs(cluster: Cluster, *, everywhere: bool, watch: bool, form: str | None) -> ExitCode:

@@ -19,9 +19,9 @@ from kubectl_acj.watching import Deadline
 
 HELP = f"""Show what the containers of a job's current run have written.
 
-While its pods are there, the log comes from them, as with kubectl logs. A job's pod is deleted once it has ended, unless
-spec.podRetention says otherwise; then the log is Airflow's, which holds what Airflow says about the run too. For that,
-set {airflow.URL}, and {airflow.ACCOUNT}.
+While its pods are there, the log comes from them, as with kubectl logs. A job's pod is deleted once it has ended,
+unless spec.podRetention says otherwise; then the log is Airflow's, which holds what Airflow says about the run too.
+For that, set {airflow.URL}, and {airflow.ACCOUNT}.
 
 The exit code is 0 when the log was shown, however the job has ended.
 """
@@ -30,6 +30,7 @@ EXAMPLES = """\b
 Examples:
   # What it has said until now, or had said when it ended
   kubectl acj logs hello
+
 \b
   # See it as it comes, until the job is over
   kubectl acj logs -f hello
@@ -41,6 +42,7 @@ Examples:
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job is over.")
 @options.with_cluster
 def logs(cluster: Cluster, name: str, *, follow: bool) -> ExitCode:
+    """See HELP, which names the variables of the environment."""
     job = cluster.job(name)
     if resource.over(job):
         _show_ended(cluster, job)

@@ -15,6 +15,7 @@ EXAMPLES = """\b
 Examples:
   # Open the run in a browser
   kubectl acj open hello
+
 \b
   # Only write its address
   kubectl acj open hello --print

@@ -17,12 +17,15 @@ EXAMPLES = """\b
 Examples:
   # Run a command, see its log, and have its outcome as exit code
   kubectl acj run hello --image=busybox:1.35 -- echo good morning
+
 \b
   # The same with the image's entrypoint replaced, variables set, and nothing left of it
   kubectl acj run hello --image=busybox:1.35 --env=WHO=world --rm --command -- sh -c 'echo hello $WHO'
+
 \b
   # Start it, and do not wait
   kubectl acj run hello --image=busybox:1.35 --detach -- sleep 60
+
 \b
   # Write a manifest to begin with
   kubectl acj run hello --image=busybox:1.35 --dry-run=client -o yaml -- echo hello
@@ -40,8 +43,10 @@ def _variables(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 @options.job_name
 @click.argument("words", metavar="[-- ARGS...]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--image", required=True, help="The image to run.")
-@click.option("--env", "env", multiple=True, metavar="NAME=VALUE", callback=_variables, help="Set a variable; again for more.")
-@click.option("--command", is_flag=True, help="What stands behind -- replaces the image's entrypoint, not its arguments.")
+@click.option(
+    "--env", "env", multiple=True, metavar="NAME=VALUE", callback=_variables, help="A variable; again for more."
+)
+@click.option("--command", is_flag=True, help="Put what stands behind -- in place of the image's entrypoint.")
 @click.option("-d", "--detach", is_flag=True, help="Only make the job; do not wait for it.")
 @click.option("--rm", is_flag=True, help="Delete the job when this command ends, however that is.")
 @click.option(
@@ -68,9 +73,10 @@ def run(  # noqa: PLR0913 - one for each option
 ) -> ExitCode:
     """Make a job of an image and show its log until it is over.
 
-    As with kubectl run, what stands behind -- are arguments of the image's entrypoint, or with --command a command in place of
-    it. The log goes to standard output, what else happens to standard error. The exit code is 0 when the job succeeded,
-    1 when it failed and 3 when the time of --timeout was over; it goes on then, as after Ctrl-C, unless --rm is given.
+    As with kubectl run, what stands behind -- are arguments of the image's entrypoint, or with --command a command in
+    place of it. The log goes to standard output, what else happens to standard error. The exit code is 0 when the job
+    succeeded, 1 when it failed and 3 when the time of --timeout was over; the job goes on then, as it does after
+    Ctrl-C, unless --rm is given.
     """
     if (detach or dry_run) and (rm or timeout is not None):
         raise click.UsageError("--rm and --timeout are about waiting; leave them out with --detach and --dry-run")

@@ -14,9 +14,11 @@ EXAMPLES = """\b
 Examples:
   # Until it is over: 0 if it succeeded, 1 if it failed
   kubectl acj wait hello
+
 \b
   # Until all are over, ten minutes at most: 3 if that is not enough
   kubectl acj wait hello wordcount --timeout=10m
+
 \b
   # Until its container runs
   kubectl acj wait hello --for=running
@@ -42,8 +44,8 @@ def wait_for(
     """Wait until jobs have come so far, in all their current runs.
 
     A spec that was changed just before is waited for too: the end of an earlier run does not count. The exit code is 0
-    when all have succeeded (or, with --for, have come there), 1 when one has failed (or ended before it came there) and 3
-    when the time of --timeout was over.
+    when all have succeeded (or, with --for, have come there), 1 when one has failed (or ended before it came there)
+    and 3 when the time of --timeout was over.
     """
     reached, deadline = resource.GOALS[goal], Deadline(timeout)
     jobs = [wait(cluster, name, reached, deadline, f"{name} to be {goal}") for name in names]
