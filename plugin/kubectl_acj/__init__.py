@@ -6,5 +6,5 @@ The way of a command, one module per station:
 
 `cli` is the entrance, and `commands` has one module per verb or two. `cluster` alone talks to Kubernetes and `airflow`
 alone to Airflow; `job` and `story` are pure; `watching` waits for one of several things to happen, `streaming` shows
-the logs of pods while they run. The words of the resource are those of the operator's pure modules, imported from there.
+the logs of pods while they run. The words of the resource are those of the operator's pure modules, imported.
 """

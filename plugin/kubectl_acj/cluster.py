@@ -223,6 +223,8 @@ def _told(name: str = "", namespace: str = "") -> Iterator[None]:
     try:
         yield
     except client.ApiException as error:
+        if error.status == 404 and "page not found" in str(error.body):
+            raise PluginError("the cluster does not know AirflowContainerJobs: install the CRD") from error
         if error.status == 404 and name:
             raise NoSuchJob(f'there is no AirflowContainerJob "{name}" in namespace "{namespace}"') from error
         if error.status == 410:
@@ -238,6 +240,4 @@ def _words(error: client.ApiException) -> str:
         said = json.loads(error.body)["message"]
     except (TypeError, ValueError, KeyError):
         said = error.reason
-    if error.status == 404 and "page not found" in str(error.body):
-        return "the cluster does not know AirflowContainerJobs: install the CRD"
     return f"the cluster refuses: {said}"

@@ -20,7 +20,7 @@ TYPES: Final = frozenset({"acj", PLURAL, KIND.lower(), f"{PLURAL}.{GROUP}", f"{K
 """What may stand before a name and a slash, so that `list -o name` can be handed to another command."""
 
 
-class JobName(click.ParamType):
+class JobName(click.ParamType[str]):
     """The name of a job, with or without its type before it."""
 
     name = "name"
@@ -44,7 +44,7 @@ class JobName(click.ParamType):
         ]
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """A length of time as kubectl takes it, such as 90s, 5m or 1h30m; in seconds."""
 
     name = "duration"

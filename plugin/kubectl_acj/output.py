@@ -55,8 +55,8 @@ UNBOUNDED: Final = 10_000
 _writing: Final = threading.Lock()
 
 
-def console() -> Console:
-    """Standard output, for tables."""
+def console(width: int | None = None) -> Console:
+    """Standard output, for tables; as wide as the terminal, unless said."""
     terminal = sys.stdout.isatty()
     return Console(
         force_terminal=terminal,
@@ -64,12 +64,13 @@ def console() -> Console:
         highlight=False,
         markup=False,
         emoji=False,
+        width=width,
     )
 
 
 def show(renderable: Table) -> None:
     """Write a table, as wide as it is: a name that is cut is of no use."""
-    console().print(renderable, width=UNBOUNDED, crop=False, no_wrap=True, overflow="ignore")
+    console(UNBOUNDED).print(renderable)
 
 
 def raw(piece: bytes) -> None:

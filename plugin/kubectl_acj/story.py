@@ -20,7 +20,7 @@ class Entry(NamedTuple):
 
 
 def tell(job: Json, pods: Iterable[Json], events: Iterable[Json], run: Json) -> list[Entry]:
-    """Put in order what is known: of the job's `pods`, of its namespace's `events`, and of its DagRun as Airflow has it.
+    """Put in order what is known; `events` are its namespace's, `run` is its DagRun as Airflow has it.
 
     Of what happened in the same second, the cause comes first where it is known: the order of the sources.
     """

@@ -48,9 +48,9 @@ def describe(cluster: Cluster, name: str) -> ExitCode:
     """
     job = cluster.job(name)
     missing: list[str] = []
-    pods = _if_allowed(lambda: cluster.pods(job), [], missing)
-    events = _if_allowed(cluster.events, [], missing)
-    run = _if_allowed(lambda: _dag_run(job), {}, missing)
+    pods = _if_allowed(lambda: cluster.pods(job), missing) or []
+    events = _if_allowed(cluster.events, missing) or []
+    run = _if_allowed(lambda: _dag_run(job), missing) or {}
     head = output.plain_table(["", ""], head=False)
     for title, text in _head(job):
         colour = output.COLOURS.get(text, "") if title == "Phase" else ""
@@ -90,10 +90,10 @@ def _dag_run(job: Json) -> Json:
     return Airflow.connect(os.environ).run(status["dagId"], status["dagRunId"])
 
 
-def _if_allowed(read: Callable[[], Found], otherwise: Found, missing: list[str]) -> Found:
+def _if_allowed(read: Callable[[], Found], missing: list[str]) -> Found | None:
     """Read what belongs to the story but is not the story itself; where it cannot be read, note why."""
     try:
         return read()
     except PluginError as error:
         missing.append(error.message)
-        return otherwise
+        return None
