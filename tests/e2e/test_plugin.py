@@ -6,8 +6,9 @@ import json
 import os
 import pty
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import yaml
@@ -16,7 +17,10 @@ from tests.e2e.jobs import GRACE, ended, job, pods_of, until_phase
 from tests.support.cluster import Json, Namespace
 from tests.support.wait import until
 
-UNTIL_TOLD = "echo begun; until [ -e /tmp/go ]; do sleep 0.2; done; echo ended"
+UNTIL_TOLD = "echo begun; until [ -e /go ]; do sleep 0.2; done; echo ended"
+
+SECONDS = 120
+"""What a command may take before it is ended."""
 
 BATCH = [
     job("told", UNTIL_TOLD),
@@ -32,23 +36,26 @@ def acj(
     """Run `kubectl acj` in a namespace."""
     return subprocess.run(
         _typed(namespace, words),
-        env=namespace.cluster.environment | (environment or {}),
+        env={**namespace.cluster.environment, **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=SECONDS,
         check=False,
     )
 
 
 @contextmanager
 def started(namespace: Namespace, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Let `kubectl acj` run beside the block."""
+    """Let `kubectl acj` run beside the block; it is ended before a read of what it writes could wait for ever."""
     process = subprocess.Popen(
         _typed(namespace, words), env=namespace.cluster.environment, stdout=subprocess.PIPE, text=True
     )
+    limit = threading.Timer(SECONDS, process.kill)
+    limit.start()
     try:
         yield process
     finally:
+        limit.cancel()
         process.kill()
         process.communicate()
 
@@ -62,13 +69,14 @@ def on_a_terminal(namespace: Namespace, *words: str, environment: Mapping[str, s
     """What `kubectl acj` writes to a terminal."""
     ours, theirs = pty.openpty()
     more = {"TERM": "xterm-256color", **(environment or {})}
-    with os.fdopen(ours, "rb", buffering=0) as terminal:
-        done = subprocess.run(
-            _typed(namespace, words), env=namespace.cluster.environment | more, stdout=theirs, timeout=60, check=True
-        )
-        os.close(theirs)
-        assert done.returncode == 0
-        return terminal.read(65536).decode()
+    process = subprocess.Popen(_typed(namespace, words), env=namespace.cluster.environment | more, stdout=theirs)
+    os.close(theirs)
+    written = b""
+    with os.fdopen(ours, "rb", buffering=0) as terminal, suppress(OSError):  # which tells that the other end is closed
+        while piece := terminal.read(4096):
+            written += piece
+    assert process.wait(SECONDS) == 0
+    return written.decode()
 
 
 def line(process: subprocess.Popen[str]) -> str:
@@ -82,7 +90,7 @@ def test_logs_live_from_the_pod_and_from_airflow_once_it_is_gone(batch: Namespac
         assert line(following) == "begun\n"
         assert acj(batch, "logs", "told").stdout == "begun\n"
         status = until_phase(batch, "told", "Running")
-        batch.kubectl("exec", status["podName"], "--", "touch", "/tmp/go")
+        batch.kubectl("exec", status["podName"], "--", "touch", "/go")
         assert line(following) == "ended\n"
         assert following.wait(60) == 0
     ended(batch, "told")
@@ -91,7 +99,7 @@ def test_logs_live_from_the_pod_and_from_airflow_once_it_is_gone(batch: Namespac
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines.index("begun") < lines.index("ended")
-    nowhere = {name: "" for name in ("AIRFLOW_URL", "AIRFLOW_USERNAME", "AIRFLOW_PASSWORD")}
+    nowhere = dict.fromkeys(("AIRFLOW_URL", "AIRFLOW_USERNAME", "AIRFLOW_PASSWORD"), "")
     done = acj(batch, "logs", "told", environment=nowhere)
     assert (done.returncode, done.stdout) == (4, "")
     assert "set AIRFLOW_URL" in done.stderr
