@@ -30,53 +30,67 @@ BATCH = [
 ]
 
 
-def acj(
-    namespace: Namespace, *words: str, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run `kubectl acj` in a namespace."""
-    return subprocess.run(
-        _typed(namespace, words),
-        env={**namespace.cluster.environment, **(environment or {})},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+class Plugin:
+    """`kubectl acj`, typed in a namespace."""
+
+    def __init__(self, namespace: Namespace, environment: Mapping[str, str]) -> None:
+        self._namespace = namespace.name
+        self._environment = {**namespace.cluster.environment, **environment}
+
+    def __call__(self, verb: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run it, with more variables in its environment."""
+        return self._run("acj", verb, f"--namespace={self._namespace}", *words, **environment)
+
+    def complete(self, *words: str) -> list[str]:
+        """What kubectl offers for the last of these words, and its directive."""
+        return self._run("__complete", "acj", f"--namespace={self._namespace}", *words).stdout.splitlines()
+
+    def on_a_terminal(self, verb: str, **environment: str) -> str:
+        """What it writes to a terminal."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            self._typed(verb), env={**self._environment, "TERM": "xterm-256color", **environment}, stdout=theirs
+        )
+        os.close(theirs)
+        written = b""
+        with os.fdopen(ours, "rb", buffering=0) as terminal, suppress(OSError):  # which tells of the other end's close
+            while piece := terminal.read(4096):
+                written += piece
+        assert process.wait(SECONDS) == 0
+        return written.decode()
+
+    @contextmanager
+    def started(self, verb: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Let it run beside the block; it is ended before a read of what it writes could wait for ever."""
+        process = subprocess.Popen(self._typed(verb, *words), env=self._environment, stdout=subprocess.PIPE, text=True)
+        limit = threading.Timer(SECONDS, process.kill)
+        limit.start()
+        try:
+            yield process
+        finally:
+            limit.cancel()
+            process.kill()
+            process.communicate()
+
+    def _typed(self, verb: str, *words: str) -> list[str]:
+        return ["kubectl", "acj", verb, f"--namespace={self._namespace}", *words]
+
+    def _run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["kubectl", *words],
+            env={**self._environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
 
 
-@contextmanager
-def started(namespace: Namespace, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Let `kubectl acj` run beside the block; it is ended before a read of what it writes could wait for ever."""
-    process = subprocess.Popen(
-        _typed(namespace, words), env=namespace.cluster.environment, stdout=subprocess.PIPE, text=True
-    )
-    limit = threading.Timer(SECONDS, process.kill)
-    limit.start()
-    try:
-        yield process
-    finally:
-        limit.cancel()
-        process.kill()
-        process.communicate()
-
-
-def _typed(namespace: Namespace, words: tuple[str, ...]) -> list[str]:
-    verb, *others = words
-    return ["kubectl", "acj", verb, f"--namespace={namespace.name}", *others]
-
-
-def on_a_terminal(namespace: Namespace, *words: str, environment: Mapping[str, str] | None = None) -> str:
-    """What `kubectl acj` writes to a terminal."""
-    ours, theirs = pty.openpty()
-    more = {"TERM": "xterm-256color", **(environment or {})}
-    process = subprocess.Popen(_typed(namespace, words), env=namespace.cluster.environment | more, stdout=theirs)
-    os.close(theirs)
-    written = b""
-    with os.fdopen(ours, "rb", buffering=0) as terminal, suppress(OSError):  # which tells that the other end is closed
-        while piece := terminal.read(4096):
-            written += piece
-    assert process.wait(SECONDS) == 0
-    return written.decode()
+@pytest.fixture(scope="module")
+def acj(batch: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Plugin:
+    """The plugin beside the jobs of BATCH. Bytecode is kept: without it each command would compile the client anew."""
+    cache = {"PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("bytecode")), "PYTHONDONTWRITEBYTECODE": ""}
+    return Plugin(batch, cache)
 
 
 def line(process: subprocess.Popen[str]) -> str:
@@ -85,33 +99,33 @@ def line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
-def test_logs_live_from_the_pod_and_from_airflow_once_it_is_gone(batch: Namespace) -> None:
-    with started(batch, "logs", "-f", "told") as following:
+def test_logs_live_from_the_pod_and_from_airflow_once_it_is_gone(acj: Plugin, batch: Namespace) -> None:
+    with acj.started("logs", "-f", "told") as following:
         assert line(following) == "begun\n"
-        assert acj(batch, "logs", "told").stdout == "begun\n"
+        assert acj("logs", "told").stdout == "begun\n"
         status = until_phase(batch, "told", "Running")
         batch.kubectl("exec", status["podName"], "--", "touch", "/go")
         assert line(following) == "ended\n"
         assert following.wait(60) == 0
     ended(batch, "told")
     until("its pod is gone", lambda: not pods_of(batch, "told"), 30)
-    done = acj(batch, "logs", "acj/told")
+    done = acj("logs", "acj/told")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines.index("begun") < lines.index("ended")
     nowhere = dict.fromkeys(("AIRFLOW_URL", "AIRFLOW_USERNAME", "AIRFLOW_PASSWORD"), "")
-    done = acj(batch, "logs", "told", environment=nowhere)
+    done = acj("logs", "told", **nowhere)
     assert (done.returncode, done.stdout) == (4, "")
     assert "set AIRFLOW_URL" in done.stderr
 
 
-def test_logs_of_a_kept_pod_are_the_containers_alone(batch: Namespace) -> None:
+def test_logs_of_a_kept_pod_are_the_containers_alone(acj: Plugin, batch: Namespace) -> None:
     ended(batch, "kept")
-    assert acj(batch, "logs", "kept").stdout == "good morning\n"
+    assert acj("logs", "kept").stdout == "good morning\n"
 
 
-def test_wait_ends_as_the_jobs_end(batch: Namespace) -> None:
-    done = acj(batch, "wait", "kept", "fails", "--timeout=2m")
+def test_wait_ends_as_the_jobs_end(acj: Plugin) -> None:
+    done = acj("wait", "kept", "fails", "--timeout=2m")
     assert (done.returncode, done.stdout.splitlines()) == (
         1,
         [
@@ -119,67 +133,67 @@ def test_wait_ends_as_the_jobs_end(batch: Namespace) -> None:
             "airflowcontainerjob.acj.dev/fails Failed: Error, exit code 3",
         ],
     )
-    done = acj(batch, "wait", "kept", "-o", "name")
+    done = acj("wait", "kept", "-o", "name")
     assert (done.returncode, done.stdout) == (0, "airflowcontainerjob.acj.dev/kept\n")
-    assert acj(batch, "wait", "nobody").returncode == 4
+    assert acj("wait", "nobody").returncode == 4
 
 
-def test_a_job_is_stopped_and_run_again(batch: Namespace) -> None:
-    assert acj(batch, "wait", "sleeps", "--for=running", "--timeout=90s").returncode == 0
-    assert acj(batch, "wait", "sleeps", "--timeout=1s").returncode == 3
-    assert acj(batch, "stop", "sleeps").returncode == 0
-    done = acj(batch, "wait", "sleeps", "--timeout=60s")
+def test_a_job_is_stopped_and_run_again(acj: Plugin, batch: Namespace) -> None:
+    assert acj("wait", "sleeps", "--for=running", "--timeout=90s").returncode == 0
+    assert acj("wait", "sleeps", "--timeout=1s").returncode == 3
+    assert acj("stop", "sleeps").returncode == 0
+    done = acj("wait", "sleeps", "--timeout=60s")
     assert (done.returncode, done.stdout) == (1, "airflowcontainerjob.acj.dev/sleeps Failed: Stopped\n")
-    assert acj(batch, "rerun", "sleeps").returncode == 0
-    with started(batch, "logs", "-f", "sleeps") as following:
+    assert acj("rerun", "sleeps").returncode == 0
+    with acj.started("logs", "-f", "sleeps") as following:
         assert line(following) == "asleep\n"
-    assert acj(batch, "wait", "sleeps", "--for=running", "--timeout=60s").returncode == 0
+    assert acj("wait", "sleeps", "--for=running", "--timeout=60s").returncode == 0
     assert [run["number"] for run in batch.status("sleeps")["runs"]] == [1, 2]
-    assert acj(batch, "stop", "sleeps", "-o", "yaml").returncode == 0
+    assert acj("stop", "sleeps", "-o", "yaml").returncode == 0
     assert batch.job("sleeps")["spec"]["shutdown"] == "Stop"
 
 
-def test_run_shows_the_log_ends_as_the_job_and_leaves_nothing_with_rm(batch: Namespace) -> None:
+def test_run_shows_the_log_ends_as_the_job_and_leaves_nothing_with_rm(acj: Plugin, batch: Namespace) -> None:
     words = ["--image=busybox:1.35", "--env=WHO=world", "--rm", "--command", "--"]
-    done = acj(batch, "run", "once", *words, "sh", "-c", "echo hello $WHO; exit 1")
+    done = acj("run", "once", *words, "sh", "-c", "echo hello $WHO; exit 1")
     assert "hello world" in done.stdout.splitlines()
     assert done.stderr.splitlines()[-1] == "once: Failed: Error, exit code 1"
     assert done.returncode == 1
     until("it is deleted", lambda: batch.find_job("once") is None, 60)
 
 
-def test_lists(batch: Namespace) -> None:
+def test_lists(acj: Plugin, batch: Namespace) -> None:
     ended(batch, "kept")
     ended(batch, "fails")
-    table = acj(batch, "list", environment={"FORCE_COLOR": "1"}).stdout
+    table = acj("list", FORCE_COLOR="1").stdout
     assert "\x1b" not in table
     head, *rows = (row.split() for row in table.splitlines())
     assert head == ["NAME", "PHASE", "REASON", "ATTEMPTS", "EXIT", "START", "AGE"]
     assert ["fails", "Failed", "Error", "1", "3"] in [row[:5] for row in rows]
-    assert f"{batch.name} " in acj(batch, "list", "-A").stdout
-    names = {item["metadata"]["name"] for item in json.loads(acj(batch, "list", "-o", "json").stdout)["items"]}
+    assert f"{batch.name} " in acj("list", "-A").stdout
+    names = {item["metadata"]["name"] for item in json.loads(acj("list", "-o", "json").stdout)["items"]}
     assert {"fails", "kept"} <= names
-    assert yaml.safe_load(acj(batch, "list", "-o", "yaml").stdout)["kind"] == "List"
-    assert "airflowcontainerjob.acj.dev/kept" in acj(batch, "list", "-o", "name").stdout.splitlines()
+    assert yaml.safe_load(acj("list", "-o", "yaml").stdout)["kind"] == "List"
+    assert "airflowcontainerjob.acj.dev/kept" in acj("list", "-o", "name").stdout.splitlines()
 
 
-def test_colours_are_for_terminals_without_no_color(batch: Namespace) -> None:
+def test_colours_are_for_terminals_without_no_color(acj: Plugin, batch: Namespace) -> None:
     ended(batch, "fails")
-    assert "\x1b[31mFailed" in on_a_terminal(batch, "list")
-    assert "\x1b" not in on_a_terminal(batch, "list", environment={"NO_COLOR": "1"})
+    assert "\x1b[31mFailed" in acj.on_a_terminal("list")
+    assert "\x1b" not in acj.on_a_terminal("list", NO_COLOR="1")
 
 
-def test_list_watches(batch: Namespace) -> None:
-    with started(batch, "list", "--watch") as watching:
+def test_list_watches(acj: Plugin, batch: Namespace) -> None:
+    with acj.started("list", "--watch") as watching:
         assert line(watching).split()[:2] == ["NAME", "PHASE"]
         batch.apply(job("late", "true", suspend=True))
         seen = iter(lambda: line(watching).split()[:3], [])
         assert ["late", "Suspended", "Suspended"] in seen
 
 
-def test_describe_tells_the_story_in_order(batch: Namespace) -> None:
+def test_describe_tells_the_story_in_order(acj: Plugin, batch: Namespace) -> None:
     ended(batch, "fails")
-    story = acj(batch, "describe", "fails")
+    story = acj("describe", "fails")
     assert (story.returncode, story.stderr) == (0, "")
     turns = [
         "Job         created",
@@ -197,18 +211,16 @@ def test_describe_tells_the_story_in_order(batch: Namespace) -> None:
     assert "no such table" in story.stdout
 
 
-def test_open_writes_where_the_run_is(batch: Namespace) -> None:
+def test_open_writes_where_the_run_is(acj: Plugin, batch: Namespace) -> None:
     status: Json = ended(batch, "kept")
-    assert acj(batch, "open", "kept").stdout == f"{status['dagRunUrl']}\n"
+    assert acj("open", "kept").stdout == f"{status['dagRunUrl']}\n"
 
 
 @pytest.mark.parametrize(
     ("typed", "offered"), [(["re"], "rerun"), (["stop", "kep"], "kept"), (["wait", "--for", ""], "running")]
 )
-def test_kubectl_completes_our_words(batch: Namespace, typed: list[str], offered: str) -> None:
-    words = [f"--namespace={batch.name}", *typed]
-    done = batch.cluster.kubectl("__complete", "acj", *words)
-    *candidates, directive = done.stdout.splitlines()
+def test_kubectl_completes_our_words(acj: Plugin, typed: list[str], offered: str) -> None:
+    *candidates, directive = acj.complete(*typed)
     assert offered in [candidate.partition("\t")[0] for candidate in candidates]
     assert directive == ":4"
 
