@@ -26,6 +26,9 @@ ACCOUNT: Final = f"{USERNAME} and {PASSWORD}, or {TOKEN}"
 TIMEOUT: Final = (10, 60)
 """Seconds to connect, and between two pieces of an answer."""
 
+PAGE: Final = 100
+"""Task instances of one answer: as many as Airflow gives."""
+
 
 class Task(NamedTuple):
     """A task instance of a DagRun, in its last try."""
@@ -73,8 +76,14 @@ class Airflow:
 
     def tasks(self, dag_id: str, dag_run_id: str) -> list[Task]:
         """The task instances of a DagRun that have begun, in the order they did. Raises PluginError."""
-        found = self._get(f"{_path(dag_id, dag_run_id)}/taskInstances", order_by="start_date", limit="100")
-        begun = [one for one in found["task_instances"] if one["start_date"] and one["try_number"]]
+        found: list[Json] = []
+        while True:
+            path = f"{_path(dag_id, dag_run_id)}/taskInstances"
+            page = self._get(path, order_by="start_date", limit=str(PAGE), offset=str(len(found)))
+            found += page["task_instances"]
+            if not page["task_instances"] or len(found) >= page["total_entries"]:
+                break
+        begun = [one for one in found if one["start_date"] and one["try_number"]]
         return [Task(one["task_id"], one["map_index"], one["try_number"]) for one in begun]
 
     def log(self, dag_id: str, dag_run_id: str, task: Task) -> Iterator[str]:

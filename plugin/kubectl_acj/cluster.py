@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self
 
@@ -30,7 +30,10 @@ WATCH_SECONDS: Final = 240
 """How long the server shall keep one watch open; another follows."""
 
 PAUSE_SECONDS: Final = 1.0
-"""Before a broken watch is opened again."""
+"""Before what was watched is listed again."""
+
+BROKEN: Final = frozenset({410, 429, 500, 502, 503, 504})
+"""Answers after which a watch is begun anew: it has expired, or the server is busy or away."""
 
 
 class Change(NamedTuple):
@@ -124,39 +127,32 @@ class Cluster:
 
     def follow_job(self, name: str) -> Iterator[Change]:
         """See one job as it is now, and every change of it, without end."""
+        job = self.job(name)
+        yield Change(job, deleted=False)
         selected = {"namespace": self.namespace, "field_selector": f"metadata.name={name}"}
-        return _changes(self._custom.list_namespaced_custom_object, **JOBS, **selected)
+        yield from _changes(self._custom.list_namespaced_custom_object, [job], **JOBS, **selected)
 
     def follow_jobs(self, *, everywhere: bool) -> Iterator[Change]:
         """See the jobs of the namespace, or of all, and every change of them, without end."""
         if everywhere:
-            return _changes(self._custom.list_cluster_custom_object, **JOBS)
-        return _changes(self._custom.list_namespaced_custom_object, **JOBS, namespace=self.namespace)
+            return _changes(self._custom.list_cluster_custom_object, [], **JOBS)
+        return _changes(self._custom.list_namespaced_custom_object, [], **JOBS, namespace=self.namespace)
 
     # ---- what belongs to them
 
     def pods(self, job: Json) -> list[Json]:
         """The pods of a job, of all its runs, that are still there."""
         with _told():
-            answer = self._core.list_namespaced_pod(
-                self.namespace,
-                label_selector=_owned(job),
-                _preload_content=False,
-                _request_timeout=REQUEST_SECONDS,
-            )
-        return list(json.loads(answer.data)["items"])
+            return list(_read(self._core.list_namespaced_pod, self.namespace, label_selector=_owned(job))["items"])
 
     def follow_pods(self, job: Json) -> Iterator[Change]:
         """See the pods of a job, and every change of them, without end."""
-        return _changes(self._core.list_namespaced_pod, namespace=self.namespace, label_selector=_owned(job))
+        return _changes(self._core.list_namespaced_pod, [], namespace=self.namespace, label_selector=_owned(job))
 
     def events(self) -> list[Json]:
         """The Kubernetes events of the namespace."""
         with _told():
-            answer = self._core.list_namespaced_event(
-                self.namespace, _preload_content=False, _request_timeout=REQUEST_SECONDS
-            )
-        return list(json.loads(answer.data)["items"])
+            return list(_read(self._core.list_namespaced_event, self.namespace)["items"])
 
     def log(self, pod: str, *, follow: bool) -> Iterator[bytes]:
         """The log of a pod's main container in pieces as they come; with `follow` until the container ends."""
@@ -174,8 +170,7 @@ class Cluster:
     def namespaces(self) -> list[str]:
         """The names of all namespaces, if the user may see them."""
         with _told():
-            answer = self._core.list_namespace(_preload_content=False, _request_timeout=REQUEST_SECONDS)
-        return [item["metadata"]["name"] for item in json.loads(answer.data)["items"]]
+            return [item["metadata"]["name"] for item in _read(self._core.list_namespace)["items"]]
 
 
 def contexts(kubeconfig: str | None) -> list[str]:
@@ -197,20 +192,44 @@ def _owned(job: Json) -> str:
     return f"{contract.LABEL_JOB_UID}={job['metadata']['uid']}"
 
 
-def _changes(listing: Callable[..., Any], **selected: Any) -> Iterator[Change]:
-    """Watch, and watch again: each begins with what is there. What is seen twice is for the reader to tell."""
-    opened = False
+def _changes(listing: Callable[..., Any], known: Iterable[Json], **selected: Any) -> Iterator[Change]:
+    """List and watch, and list again when a watch ends; what went meanwhile is told as deleted.
+
+    `known` are objects that the caller has seen already. The first list may fail, later failures are waited out.
+    """
+    there = {one["metadata"]["uid"]: one for one in known}
+    listed = False
     while True:
         try:
             with _told():
-                limits = {"timeout_seconds": WATCH_SECONDS, "_request_timeout": WATCH_SECONDS + REQUEST_SECONDS}
-                for event in watch.Watch(return_type="object").stream(listing, **selected, **limits):
-                    opened = True
-                    yield Change(event["raw_object"], event["type"] == "DELETED")
+                found = _read(listing, **selected)
+                listed = True
+                before, there = there, {one["metadata"]["uid"]: one for one in found["items"]}
+                yield from (Change(one, deleted=True) for uid, one in before.items() if uid not in there)
+                yield from (Change(one, deleted=False) for one in there.values())
+                for event in watch.Watch(return_type="object").stream(
+                    listing,
+                    **selected,
+                    resource_version=found["metadata"]["resourceVersion"],
+                    timeout_seconds=WATCH_SECONDS,
+                    _request_timeout=WATCH_SECONDS + REQUEST_SECONDS,
+                ):
+                    change = Change(event["raw_object"], deleted=event["type"] == "DELETED")
+                    there[change.object["metadata"]["uid"]] = change.object
+                    if change.deleted:
+                        del there[change.object["metadata"]["uid"]]
+                    yield change
         except _Broken:
-            if not opened:
+            if not listed:
                 raise
-            time.sleep(PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
+
+
+def _read(reading: Callable[..., Any], *arguments: Any, **selected: Any) -> Json:
+    """Ask for plain JSON, which the client would make models of."""
+    answer = reading(*arguments, **selected, _preload_content=False, _request_timeout=REQUEST_SECONDS)
+    found: Json = json.loads(answer.data)
+    return found
 
 
 class _Broken(PluginError):
@@ -227,8 +246,8 @@ def _told(name: str = "", namespace: str = "") -> Iterator[None]:
             raise PluginError("the cluster does not know AirflowContainerJobs: install the CRD") from error
         if error.status == 404 and name:
             raise NoSuchJob(f'there is no AirflowContainerJob "{name}" in namespace "{namespace}"') from error
-        if error.status == 410:
-            raise _Broken("the watch has expired") from error
+        if error.status in BROKEN:
+            raise _Broken(_words(error)) from error
         raise PluginError(_words(error)) from error
     except urllib3.exceptions.HTTPError as error:
         raise _Broken(f"the cluster does not answer: {error}") from error

@@ -34,9 +34,9 @@ def follow(cluster: Cluster, name: str, deadline: Deadline) -> tuple[Json, set[s
     readers: dict[str, _Reader] = {}
     told = ""
     for change in merged(deadline, f"the end of {name}", cluster.follow_job(name), cluster.follow_pods(job)):
-        if change.object["kind"] == "Pod":
+        if change.object["metadata"]["uid"] != uid:
             pods[change.object["metadata"]["name"]] = change.object
-        elif change.deleted or change.object["metadata"]["uid"] != uid:
+        elif change.deleted:
             raise NoSuchJob(f'"{name}" was deleted')
         else:
             job = change.object

@@ -63,7 +63,6 @@ def wait(cluster: Cluster, name: str, goal: Callable[[Json], bool], deadline: De
 
     Raises NoSuchJob, also when it is deleted meanwhile, and TimedOut.
     """
-    cluster.job(name)
     for change in merged(deadline, waited_for, cluster.follow_job(name)):
         if change.deleted:
             raise NoSuchJob(f'"{name}" was deleted')

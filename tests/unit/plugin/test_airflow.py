@@ -42,7 +42,8 @@ def test_a_run_that_was_deleted_is_none(server: Script) -> None:
 def test_tasks_that_have_begun_and_their_logs(server: Script) -> None:
     task = {"map_index": -1, "try_number": 2, "start_date": "2026-11-22T12:00:00Z"}
     tasks = [task | {"task_id": "run"}, task | {"task_id": "later", "start_date": None}]
-    server.answer(f"GET {RUN}/taskInstances", (200, {"task_instances": tasks}))
+    pages = [(200, {"task_instances": [one], "total_entries": 2}) for one in tasks]
+    server.answer(f"GET {RUN}/taskInstances", *pages)
     content = [
         {"event": "::group::Log message source details"},
         {"event": "::endgroup::"},

@@ -24,9 +24,14 @@ def version(found: Json, kind: str = "MODIFIED") -> Json:
     return {"type": kind, "object": found}
 
 
+def listed(*found: Json) -> tuple[int, Json]:
+    return 200, {"metadata": {"resourceVersion": "1"}, "items": list(found)}
+
+
 def serve(server: Script, *versions: Json) -> None:
     """A job with these versions, one after another; the watch stays open then."""
     server.answer(f"GET {JOBS}/hello", (200, versions[0]))
+    server.answer(f"GET {JOBS}", listed(versions[0]))
     server.answer(f"WATCH {JOBS}", (200, [*map(version, versions), OVER]))
 
 
@@ -62,8 +67,11 @@ def test_wait_gives_up_in_time(server: Script, plugin: Plugin, capsys: pytest.Ca
 
 
 def test_wait_sees_a_deletion(server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
-    server.answer(f"GET {JOBS}/hello", (200, job("Running")))
+    serve(server, job("Running"))
     server.answer(f"WATCH {JOBS}", (200, [version(job("Running")), version(job("Running"), "DELETED"), OVER]))
+    assert plugin("wait", "hello") == 4
+    assert '"hello" was deleted' in capsys.readouterr().err
+    server.answer(f"GET {JOBS}", listed())  # it went between the two requests
     assert plugin("wait", "hello") == 4
     assert '"hello" was deleted' in capsys.readouterr().err
 
@@ -72,11 +80,12 @@ def test_a_watch_that_breaks_or_expires_is_opened_again(
     server: Script, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_module, "PAUSE_SECONDS", 0.01)
-    server.answer(f"GET {JOBS}/hello", (200, job("Running")))
+    serve(server, job("Running"))
     expired = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}
     server.answer(
         f"WATCH {JOBS}",
         (200, [version(job("Running"))]),
+        (503, {"message": "starting"}),
         (200, [version(job("Running")), expired]),
         (200, [version(job("Succeeded")), OVER]),
     )
@@ -176,7 +185,8 @@ def test_run_shows_the_log_of_each_attempt_and_ends_as_the_job(
 ) -> None:
     server.answer(f"POST {JOBS}", (201, job()))
     attempts = [{"number": 1, "podName": "first"}, {"number": 2, "podName": "second"}]
-    server.answer(f"GET {JOBS}/hello", (200, job()))
+    serve(server, job())
+    server.answer(f"GET {PODS}", listed())
     over = job("Failed", reason="Error", exitCode=3, attempts=attempts)
     running = job("Running", reason="Running")
     server.answer(f"WATCH {JOBS}", (200, [version(running), f"GET {PODS}/second/log", version(over), OVER]))
@@ -190,7 +200,11 @@ def test_run_shows_the_log_of_each_attempt_and_ends_as_the_job(
     assert plugin("run", "hello", "--image=busybox") == 1
     out, err = capfdbinary.readouterr()
     assert sorted(out.splitlines(keepends=True)) == [b"\x1b[1mone\r\n", b"two\n"]
-    assert err.decode().splitlines() == ["hello: Running", "hello: Failed: Error, exit code 3"]
+    assert err.decode().splitlines() == [
+        "hello: not seen by the operator yet",
+        "hello: Running",
+        "hello: Failed: Error, exit code 3",
+    ]
 
 
 def test_a_pod_that_is_gone_is_named_with_where_its_log_is(
@@ -199,7 +213,7 @@ def test_a_pod_that_is_gone_is_named_with_where_its_log_is(
     url = "http://airflow.example/dags/container_job/runs/x"
     attempts = [{"number": 1, "podName": "gone"}]
     serve(server, job("Succeeded", dagRunUrl=url, attempts=attempts))
-    server.answer(f"GET {PODS}", (200, {"items": []}))
+    server.answer(f"GET {PODS}", listed())
     assert plugin("logs", "hello") == 4
     said = capsys.readouterr().err
     assert f"the pod of hello is gone; its log is in Airflow, {url}" in said
@@ -208,7 +222,7 @@ def test_a_pod_that_is_gone_is_named_with_where_its_log_is(
 
 def test_logs_of_what_does_not_run_say_why(server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
     serve(server, job("Queued", reason="Unschedulable"))
-    server.answer(f"GET {PODS}", (200, {"items": [pod("waits", state={"waiting": {}})]}))
+    server.answer(f"GET {PODS}", listed(pod("waits", state={"waiting": {}})))
     assert plugin("logs", "hello") == 4
     assert "no container of hello runs: Queued: Unschedulable" in capsys.readouterr().err
     serve(server, job("Failed", reason="InvalidSpec", dagRunId=None))
@@ -263,7 +277,7 @@ def test_open_writes_the_address_of_a_web_page_only(
 def test_describe_tells_what_it_may_not_see(server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
     serve(server, job("Failed", reason="Error", message="\x1b[2Jlast words", dagRunUrl="http://a/x"))
     server.answer(f"GET {PODS}", (403, {"message": "no pods for you"}))
-    server.answer("GET /api/v1/namespaces/team-a/events", (200, {"items": []}))
+    server.answer("GET /api/v1/namespaces/team-a/events", listed())
     assert plugin("describe", "hello") == 0
     out, err = capsys.readouterr()
     assert "\\x1b[2Jlast words" in out
@@ -275,7 +289,7 @@ def test_describe_tells_what_it_may_not_see(server: Script, plugin: Plugin, caps
 
 
 def test_completion(server: Script, kubeconfig: object) -> None:
-    server.answer(f"GET {JOBS}", (200, {"items": [job("Running"), job(name="other")]}))
+    server.answer(f"GET {JOBS}", listed(job("Running"), job(name="other")))
     here = f"--kubeconfig={kubeconfig}"
     assert answer([], "st") == ["stop\tEnd jobs for good.", ":4"]
     assert answer(["wait", "--for"], "") == ["finished", "running", "suspended", ":4"]
