@@ -37,7 +37,8 @@ FROM base AS operator
 RUN useradd --uid 65532 --no-create-home --shell /usr/sbin/nologin nonroot
 COPY --from=operator-packages /opt/venv /opt/venv
 COPY --from=wheels /wheels/operator .
-RUN pip install --no-deps --no-index *.whl
+# Every wheel of the project names the kubectl plugin's scripts; the plugin itself is in no image.
+RUN pip install --no-deps --no-index *.whl && rm /opt/venv/bin/kubectl*
 USER 65532:65532
 ENTRYPOINT ["python", "-m", "airflow_container_job"]
 ARG VERSION=0.1.0
@@ -61,7 +62,7 @@ RUN useradd --uid 50000 --gid 0 --create-home --home-dir /opt/airflow airflow &&
 COPY --from=airflow-packages /opt/venv /opt/venv
 COPY docker/airflow-entrypoint /entrypoint
 COPY --from=wheels /wheels/airflow .
-RUN pip install --no-deps --no-index *.whl
+RUN pip install --no-deps --no-index *.whl && rm /opt/venv/bin/kubectl*
 COPY dags/*.py dags/
 USER 50000:0
 ENTRYPOINT ["/entrypoint"]

@@ -40,7 +40,9 @@ class Cluster:
     """One API server, found by KUBECONFIG."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self.environment = dict(environment)
+        """Take the environment that leads there; kubectl finds our plugin beside the Python that runs the tests."""
+        scripts = Path(sys.executable).parent
+        self.environment = {**environment, "PATH": f"{scripts}{os.pathsep}{environment['PATH']}"}
         self._client = config.new_client_from_config(self.environment["KUBECONFIG"])
 
     @classmethod

@@ -1,0 +1,56 @@
+"""The entrance: `kubectl acj`, its verbs, and the exit code of whatever happens. kubectl finds it as `kubectl-acj`."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+from kubectl_acj import options
+from kubectl_acj.commands.change import rerun, stop
+from kubectl_acj.commands.describe import describe
+from kubectl_acj.commands.list import list_jobs
+from kubectl_acj.commands.logs import logs
+from kubectl_acj.commands.open import open_run
+from kubectl_acj.commands.run import run
+from kubectl_acj.commands.wait import wait_for
+from kubectl_acj.errors import ExitCode
+
+PROGRAM = "kubectl acj"
+
+CODES = """\b
+Exit codes:
+  0    done; with run and wait: the job succeeded
+  1    run and wait: the job failed
+  2    wrong usage
+  3    the time of --timeout was over
+  4    the cluster or Airflow refuses, does not answer, or has no such job
+  130  interrupted with Ctrl-C
+"""
+
+
+@click.group(epilog=CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="airflow-container-job", message="%(version)s")
+@options.which_cluster
+def cli(**_: str | None) -> None:
+    """AirflowContainerJobs: containers that Apache Airflow runs, one resource each.
+
+    The cluster is found as kubectl finds it. Each verb has examples: kubectl acj run --help.
+    """
+
+
+for command in (run, logs, wait_for, stop, rerun, list_jobs, describe, open_run):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """Do what the command line says, and exit with its code."""
+    try:
+        code = cli.main(prog_name=PROGRAM, standalone_mode=False)
+    except click.Abort:
+        code = ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    sys.exit(code)

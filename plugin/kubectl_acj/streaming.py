@@ -1,0 +1,106 @@
+"""Shows a job's container logs while it runs: all pods of its current run, each from its beginning to its end.
+
+Used by `run` and `logs --follow`. Two watches lead: of the pods, as a pod may be gone a moment after its end, and of
+the job, whose end ends all.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Final
+
+from dynamic_pod import contract
+from kubectl_acj import job as resource
+from kubectl_acj import output
+from kubectl_acj.cluster import Cluster
+from kubectl_acj.errors import NoSuchJob, PluginError
+from kubectl_acj.job import Json
+from kubectl_acj.watching import Deadline, merged
+
+LAST_LINES_SECONDS: Final = 10
+"""How long the end of a log may take to arrive once the job is over."""
+
+
+def follow(cluster: Cluster, name: str, deadline: Deadline) -> tuple[Json, set[str]]:
+    """Show the logs until the job is over; the job as it is then, and the names of the pods that were shown.
+
+    What else happens is told on standard error. Raises NoSuchJob when it is deleted meanwhile, and TimedOut.
+    """
+    job = cluster.job(name)
+    uid = job["metadata"]["uid"]
+    pods: dict[str, Json] = {}
+    readers: dict[str, _Reader] = {}
+    told = ""
+    for change in merged(deadline, f"the end of {name}", cluster.follow_job(name), cluster.follow_pods(job)):
+        if change.object["metadata"]["uid"] != uid:
+            pods[change.object["metadata"]["name"]] = change.object
+        elif change.deleted:
+            raise NoSuchJob(f'"{name}" was deleted')
+        else:
+            job = change.object
+            told = _tell(job, told)
+        for pod_name in names_of(job, pods.values()):
+            if pod_name not in readers and resource.started(pods[pod_name], contract.CONTAINER):
+                readers[pod_name] = _Reader(cluster, job, pod_name)
+                readers[pod_name].start()
+        if resource.over(job):
+            break
+    for reader in readers.values():
+        reader.join(LAST_LINES_SECONDS)
+    return job, {pod_name for pod_name, reader in readers.items() if reader.whole}
+
+
+def show(cluster: Cluster, job: Json, pod_name: str, *, follow: bool) -> None:
+    """Write a pod's log to standard output, as it is. Raises PluginError."""
+    pieces = cluster.log(pod_name, follow=follow)
+    if "dagId" in job["spec"]:  # whose pods may run side by side
+        pieces = (f"[{pod_name}] ".encode() + line for line in _lines(pieces))
+    for piece in pieces:
+        output.raw(piece)
+
+
+def names_of(job: Json, pods: Iterable[Json]) -> list[str]:
+    """Those of the pods that belong to the job's current run, oldest first."""
+    run = resource.status(job).get("dagRunId")
+    found = [pod["metadata"] for pod in pods]
+    ours = [meta for meta in found if run and meta.get("annotations", {}).get(contract.ANNOTATION_DAG_RUN_ID) == run]
+    return [meta["name"] for meta in sorted(ours, key=lambda meta: (meta["creationTimestamp"], meta["name"]))]
+
+
+class _Reader(threading.Thread):
+    """Shows one pod's log until its end."""
+
+    def __init__(self, cluster: Cluster, job: Json, pod_name: str) -> None:
+        super().__init__(daemon=True)
+        self.whole = False
+        """Whether the log was shown to its end."""
+        self._show = partial(show, cluster, job, pod_name, follow=True)
+        self._pod_name = pod_name
+
+    def run(self) -> None:
+        try:
+            self._show()
+            self.whole = True
+        except PluginError as error:
+            output.tell(f"the log of pod {self._pod_name} breaks off: {error.message}")
+
+
+def _tell(job: Json, told: str) -> str:
+    """Say on standard error how the job gets on, if that has changed; what was said last."""
+    said = resource.state(job)
+    if said != told and not resource.over(job):
+        message = resource.status(job).get("message", "")
+        output.tell(f"{job['metadata']['name']}: {said}" + (f" ({message})" if message else ""))
+    return said
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut a stream into lines, each with its end."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (line + b"\n" for line in lines)
+    if rest:
+        yield rest + b"\n"
