@@ -27,7 +27,7 @@ MARKS: Final = ("not run", "run in", "save as")
 
 _FENCE: Final = re.compile(r"^( *)```(\S*)\s*$")
 _MARK: Final = re.compile(r"^ *<!-- test: (.*) -->$")
-_LINK: Final = re.compile(r"\[(?:[^\[\]]|!\[[^\]]*\]\([^)]*\))*\]\(([^)\s]+)\)")
+_LINK: Final = re.compile(r"\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", re.MULTILINE)
 _CODE: Final = re.compile(r"`([^`]+)`")
 _NUMBER: Final = re.compile(r"(?P<time>(?:\d+[dhms])+)|\d+")
 
@@ -100,7 +100,7 @@ class Document:
 
     def links(self) -> list[str]:
         """Where its links and pictures lead."""
-        return [*_LINK.findall(_CODE.sub("", self.prose)), *re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", self.prose)]
+        return [within or below for within, below in _LINK.findall(_CODE.sub("", self.prose))]
 
     def anchors(self) -> set[str]:
         """What a link to a heading of it may say after `#`, as GitHub makes it."""
