@@ -105,6 +105,15 @@ def test_the_index_leads_to_each_document() -> None:
     assert [page.name for page in GUIDES if page.path not in reached and page.path != index.path] == []
 
 
+def test_each_cell_of_the_comparison_has_a_source() -> None:
+    text = (ROOT / "docs" / "comparison.md").read_text()
+    sources = set(re.findall(r"^\[([\w-]+)\]: ", text, re.MULTILINE))
+    head, _, *rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    named = {source for row in rows for cell in row for source in re.findall(r"\]\[([\w-]+)\]", cell)}
+    assert [row[0] for row in rows if len(row) != len(head) or not all("][" in cell for cell in row[1:])] == []
+    assert named == sources
+
+
 class TestTroubleshooting:
     """A person looks up the word that `kubectl get` shows: each has a row under its phase, and no other has."""
 
