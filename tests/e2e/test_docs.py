@@ -26,7 +26,7 @@ SECONDS = 300
 
 
 def prepare(guide: Document, folder: Path) -> list[Command]:
-    """Lay the files into `folder` that the commands find: the checkout's, and those the document has its reader write."""
+    """Lay the checkout's files into `folder`; the commands, those that write the document's own files among them."""
     for entry in ROOT.iterdir():
         (folder / entry.name).symlink_to(entry)
     commands = []
@@ -99,7 +99,7 @@ def test_the_commands_work(guide: Document, walks: Mapping[str, Future[None]]) -
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
 def test_the_api_server_takes_each_resource_shown(guide: Document, cluster: Cluster) -> None:
     found = [one for block in guide.blocks if block.language == "yaml" for one in block.objects()]
-    ours = [one for one in found if one.get("kind") == KIND]
+    ours = [one for one in found if isinstance(one, dict) and one.get("kind") == KIND]
     for one in ours:
         done = cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=one, check=False)
         assert done.returncode == 0, f"{guide.name}: {json.dumps(one)}\n{done.stderr}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from airflow_container_job.conditions import PROBLEMS
 from airflow_container_job.events import EVENTS
 from airflow_container_job.reasons import REASONS
 from airflow_container_job.settings import Settings
+from dynamic_pod import contract
 from tests.support.cluster import CRD, KIND
 from tests.support.docs import LANGUAGES, ROOT, Document, guides, looks_as, make_targets, pages, unknown_fields
 
@@ -53,10 +55,19 @@ def wrong_fields(guide: Document) -> Iterator[str]:
     """Of whole resources of ours, and of pieces of one, which begin with `spec:` or `status:`."""
     for block in guide.blocks:
         for found in block.objects() if block.language == "yaml" else ():
-            ours = found.get("kind") == KIND or set(found) <= {"spec", "status"}
-            if isinstance(found, dict) and ours:
+            if isinstance(found, dict) and (found.get("kind") == KIND or set(found) <= {"spec", "status"}):
                 said = {part: found[part] for part in ("spec", "status") if part in found}
                 yield from (f"{guide.name}:{block.line}: {path}" for path in unknown_fields(said, SCHEMA))
+
+
+def wrong_python(guide: Document) -> Iterator[str]:
+    """Python that does not parse, and arguments of our operator that do not exist."""
+    known = {*contract.SCHEMAS, "task_id", "retry_delay", "kubernetes_conn_id", "deferrable"} - {"owner_reference"}
+    for block in guide.blocks:
+        for node in ast.walk(ast.parse(block.text)) if block.language == "python" else ():
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("DynamicPodOperator"):
+                given = {keyword.arg for keyword in node.keywords if keyword.arg}
+                yield from (f"{guide.name}:{block.line}: {name}" for name in sorted(given - known))
 
 
 def document(folder: Path, text: str) -> Document:
@@ -78,6 +89,11 @@ def test_each_command_is_run_or_says_why_not(guide: Document) -> None:
 @each_guide
 def test_each_field_shown_exists(guide: Document) -> None:
     assert not list(wrong_fields(guide))
+
+
+@each_guide
+def test_each_argument_in_python_exists(guide: Document) -> None:
+    assert not list(wrong_python(guide))
 
 
 def test_each_make_target_named_exists() -> None:
@@ -174,6 +190,10 @@ class TestTheReaderOfDocuments:
     def test_a_field_that_does_not_exist(self, tmp_path: Path, text: str, path: str | None) -> None:
         found = list(wrong_fields(document(tmp_path, f"```yaml\n{text}\n```\n")))
         assert found == ([f"page.md:1: {path}"] if path else [])
+
+    def test_an_argument_that_does_not_exist(self, tmp_path: Path) -> None:
+        text = "```python\nDynamicPodOperator(task_id='a', image='b')\nOther(image='b')\n```\n"
+        assert list(wrong_python(document(tmp_path, text))) == ["page.md:1: image"]
 
     def test_commands_with_what_they_print(self, tmp_path: Path) -> None:
         text = "1. Do\n\n   ```console\n   $ a \\\n       b\n   out\n\n   put\n   $ c\n   ```\n"
