@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self
 
 import urllib3
-from kubernetes import client, config, watch  # type: ignore[import-untyped]
+from kubernetes import client, config, watch
 
 from airflow_container_job.job import GROUP, PLURAL, VERSION
 from dynamic_pod import contract

@@ -33,12 +33,11 @@ def synced(argo_cd: ArgoCD, revision: str) -> Sync:
     operation = argo_cd.synced("shop", revision)
     argo_cd.stands("shop", "Healthy")
     job = argo_cd.place.job
-    return Sync(operation, job("backup"), job("migrate"), read(argo_cd, "deployment", "web"), job("smoke-test"))
+    return Sync(operation, job("backup"), job("migrate"), read(argo_cd, "deployments", "web"), job("smoke-test"))
 
 
-def read(argo_cd: ArgoCD, kind: str, name: str) -> Json:
-    found = argo_cd.place.cluster.read("-n", argo_cd.place.name, kind, name)
-    return found or {}
+def read(argo_cd: ArgoCD, resource: str, name: str) -> Json:
+    return argo_cd.place.item(resource, name) or {}
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +131,7 @@ def test_a_failed_job_fails_the_sync(argo_cd: ArgoCD, revision: str, name: str) 
     (result,) = (one for one in operation["syncResult"]["resources"] if one["name"] == name)
     assert result["hookPhase"] == "Failed"
     assert "Error" in result["message"]
-    assert not read(argo_cd, "configmap", f"after-{name}")
+    assert not read(argo_cd, "configmaps", f"after-{name}")
 
 
 def test_a_failed_job_is_not_run_by_the_next_sync(argo_cd: ArgoCD, repository: Repository, revision: str) -> None:
@@ -152,10 +151,10 @@ def test_a_suspended_job_holds_the_sync_until_it_is_resumed(argo_cd: ArgoCD, rev
     until_phase(argo_cd.place, "gate", "Suspended")
     until("it is shown so", lambda: argo_cd.node("gate", "gate").get("health", {}).get("status") == "Suspended", 60)
     assert argo_cd.operation("gate")["phase"] == "Running"
-    assert not read(argo_cd, "configmap", "after-gate")
+    assert not read(argo_cd, "configmaps", "after-gate")
     argo_cd.act("gate", "gate", "resume")
     argo_cd.synced("gate", revision)
-    assert over(argo_cd.place.job("gate")) <= made(read(argo_cd, "configmap", "after-gate"))
+    assert over(argo_cd.place.job("gate")) <= made(read(argo_cd, "configmaps", "after-gate"))
 
 
 def test_people_act_in_the_ui(argo_cd: ArgoCD) -> None:

@@ -12,13 +12,13 @@ from urllib.error import HTTPError
 import pytest
 
 from tests.support.airflow import DAG, Airflow
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, Namespace
 
 
 @pytest.fixture(scope="package")
 def operator(cluster: Cluster) -> Airflow:
     """Airflow, as the operator has it."""
-    secret = cluster.read("-n", "airflow-container-job", "secret", "airflow-credentials")
+    secret = Namespace(cluster, "airflow-container-job").item("secrets", "airflow-credentials")
     assert secret is not None
     name, password = (base64.b64decode(secret["data"][key]).decode() for key in ("username", "password"))
     return Airflow(cluster.environment["AIRFLOW_URL"], name, password)

@@ -38,8 +38,8 @@ def follower(airflow: Airflow, dag_run_id: str) -> str:
 
 def triggerers(cluster: Cluster) -> set[str]:
     """The pods of the triggerers."""
-    found = cluster.read("-n", "airflow", "pods", "-l", "app.kubernetes.io/component=triggerer")
-    return {one["metadata"]["name"] for one in found["items"]} if found else set()
+    found = Namespace(cluster, "airflow").items("pods", labelSelector="app.kubernetes.io/component=triggerer")
+    return {one["metadata"]["name"] for one in found}
 
 
 def dies(cluster: Cluster, nodes: Nodes, triggerer: str) -> None:
@@ -48,7 +48,7 @@ def dies(cluster: Cluster, nodes: Nodes, triggerer: str) -> None:
     cost = "controller.kubernetes.io/pod-deletion-cost=-1"  # of the two, this is the one to go
     cluster.kubectl("-n", "airflow", "annotate", "pod", triggerer, cost)
     cluster.kubectl("scale", *TRIGGERERS, "--replicas=1")
-    until(f"{triggerer} is gone", lambda: cluster.read("-n", "airflow", "pod", triggerer) is None, 60)
+    until(f"{triggerer} is gone", lambda: triggerer not in triggerers(cluster), 60)
 
 
 def test_the_other_takes_over(cluster: Cluster, airflow: Airflow, nodes: Nodes, namespace: Namespace) -> None:

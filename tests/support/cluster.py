@@ -30,7 +30,7 @@ CRD: Final = ROOT / "crds" / "airflowcontainerjobs.yaml"
 API_VERSION: Final = "acj.dev/v1alpha1"
 KIND: Final = "AirflowContainerJob"
 PLURAL: Final = "airflowcontainerjobs"
-GROUPS: Final = {PLURAL: f"/apis/{API_VERSION}", "jobs": "/apis/batch/v1"}
+GROUPS: Final = {PLURAL: f"/apis/{API_VERSION}", "deployments": "/apis/apps/v1", "jobs": "/apis/batch/v1"}
 """Where the API server serves the resources that are not of the core group."""
 
 Json = dict[str, Any]
