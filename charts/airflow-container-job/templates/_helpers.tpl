@@ -20,7 +20,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* Binds a ClusterRole where jobs are: in the namespaces that are served, or everywhere. Given root, name, role, subjects. */}}
+{{/* Binds a ClusterRole where jobs are, in the namespaces served or everywhere. Given root, role, accounts. */}}
 {{- define "acj.binding" -}}
 {{- $everywhere := list "" -}}
 {{- range .root.Values.namespaces | default $everywhere }}

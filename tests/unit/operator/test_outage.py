@@ -23,6 +23,7 @@ from airflow_container_job.line import Line
 from airflow_container_job.observer import Observer
 from airflow_container_job.shelf import Shelf
 from airflow_container_job.status import Links
+from tests.support.wait import until
 from tests.unit.operator.builders import DECIDED
 
 JOBS = 40
@@ -158,11 +159,12 @@ def test_jobs_of_a_missing_dag_keep_nobody_waiting_and_are_told_once() -> None:
     async def act(scene: Scene) -> None:
         scene.apply("wrong", 300, "nowhere")
         scene.apply("right", JOBS)
-        async with asyncio.timeout(30):
-            while len(scene.airflow.runs) < JOBS or scene.cluster.writes["DagMissing"] < 300:
-                await asyncio.sleep(0.05)
+
+        def over() -> bool:
+            return len(scene.airflow.runs) == JOBS and scene.cluster.writes["DagMissing"] == 300
+
+        await asyncio.to_thread(until, "the right have their runs, the wrong know why they have none", over)
         assert scene.airflow.asked["nowhere"] <= 16
-        assert scene.cluster.writes["DagMissing"] == 300
 
     asyncio.run(Scene(1000).play(act))
 
