@@ -27,15 +27,21 @@ def commands(job: dict[str, Any]) -> str:
     return "\n".join(step["run"] for step in job["steps"] if "run" in step)
 
 
-def test_it_checks_and_tests_all(commands: str) -> None:
-    assert {"make lint", "make test"} <= set(commands.splitlines())
-
-
-def test_whatever_it_makes_the_makefile_has(commands: str) -> None:
-    targets = re.findall(r"\bmake (?:-\S+ )*([\w-]+)", commands)
-    assert len(targets) >= 2
-    for target in targets:
+def test_it_makes_what_the_makefile_has(job: dict[str, Any], commands: str) -> None:
+    targets = job["strategy"]["matrix"]["target"]
+    assert {"lint", "test"} < set(targets)
+    assert "make ${{ matrix.target }}" in commands.splitlines()
+    for target in (*targets, *re.findall(r"\bmake (?:-\S+ )*([a-z][\w-]*)", commands)):
         assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
+
+
+def test_it_runs_every_suite(job: dict[str, Any]) -> None:
+    """Each folder of tests is that of a target which the workflow makes."""
+    made = "".join(
+        re.findall(rf"^(?:{'|'.join(job['strategy']['matrix']['target'])}): .*\n(?:\t.*\n)+", MAKEFILE, re.MULTILINE)
+    )
+    suites = {path.parent.name for path in ROOT.glob("tests/*/test_*.py")} | {"unit"}
+    assert suites == set(re.findall(r"\btests/(\w+)", made))
 
 
 def test_it_ends_in_time_and_names_the_cluster_and_files_that_there_are(job: dict[str, Any], commands: str) -> None:
