@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -29,6 +30,7 @@ from airflow_container_job import reasons
 from airflow_container_job.airflow_http import Answer, Connections, Request, Scribe, judge
 from airflow_container_job.auth import Credentials
 from airflow_container_job.errors import (
+    DagDenied,
     DagUnavailable,
     RunExists,
     RunRefused,
@@ -81,11 +83,15 @@ class AirflowApi:
         self.gate = Gate()
 
     async def trigger(self, dag_id: str, dag_run_id: str, conf: Mapping[str, Any], note: str) -> DagRun:
-        """Create the DagRun. Raises RunExists, RunRefused, DagUnavailable, AirflowDenied, AirflowUnreachable."""
+        """Create the DagRun.
+
+        Raises RunExists, RunRefused, DagUnavailable, DagDenied, AirflowDenied, AirflowUnreachable.
+        """
         body = TriggerDAGRunPostBody(dag_run_id=dag_run_id, conf=dict(conf), note=note, logical_date=None)
+        request = cast("Request", self._runs.trigger_dag_run_without_preload_content(dag_id, body))
         try:
             async with self._write:
-                answer = await self._call(self._runs.trigger_dag_run_without_preload_content, dag_id, body)
+                answer = await self.gate.through(lambda: self._send_for_dag(dag_id, request))
         except Answer as error:
             if error.status == 409:
                 raise RunExists(error.detail) from error
@@ -228,7 +234,21 @@ class AirflowApi:
         request: Request = method(*args, **kwargs)
         return await self.gate.through(lambda: self._send(request))
 
+    async def _send_for_dag(self, dag_id: str, request: Request) -> Any:
+        """Which DAG it is, the author of a job has chosen: that it is denied says nothing about other requests."""
+        status, body = await self._ask(request)
+        if status == HTTPStatus.FORBIDDEN:
+            raise DagDenied(
+                f"Airflow answered 403: it has no DAG {dag_id!r} that the operator's account may run; "
+                "correct spec.dagId, or give the account's role that DAG"
+            )
+        return judge(status, body)
+
     async def _send(self, request: Request) -> Any:
+        return judge(*await self._ask(request))
+
+    async def _ask(self, request: Request) -> tuple[int, bytes]:
+        """Send it with a token, and once more with a new one where that is refused."""
         refused = None
         for _ in range(2):
             token = await self._credentials.token(self._login, refused)
@@ -236,7 +256,7 @@ class AirflowApi:
             if status not in (401, 403):  # 403 too: so Airflow answers a token that was signed with another key
                 break
             refused = token
-        return judge(status, body)
+        return status, body
 
     async def _login(self, username: str, password: str) -> str:
         content = {"username": username, "password": password}

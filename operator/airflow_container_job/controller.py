@@ -26,6 +26,7 @@ from airflow_container_job.errors import (
     AirflowUnreachable,
     ClusterError,
     Conflict,
+    DagDenied,
     DagUnavailable,
     Gone,
 )
@@ -53,6 +54,9 @@ STARTS: Final = frozenset({Step.LINE_UP, Step.TRIGGER})
 
 GATES: Final = frozenset({AirflowUnreachable.reason, AirflowDenied.reason})
 """Troubles that every job has alike."""
+
+OF_A_DAG: Final = frozenset({DagUnavailable.reason, DagDenied.reason})
+"""Troubles that every job of one DAG has alike."""
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +167,7 @@ class Controller:
         """Whether what a job was last told no longer is so, now that Airflow answers."""
         if trouble is None or trouble.reason in GATES:
             return True
-        return trouble.reason == DagUnavailable.reason and not self._shelf.has(self._links.dag_of(job))
+        return trouble.reason in OF_A_DAG and not self._shelf.has(self._links.dag_of(job))
 
     async def _put_aside(self, job: Job, facts: Facts, trouble: Trouble) -> None:
         """Let others have the place of a job whose DAG cannot run."""

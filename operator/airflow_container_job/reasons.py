@@ -47,6 +47,7 @@ REASONS: Final[Mapping[str, Mapping[str, str]]] = {
         "AirflowUnreachable": "Airflow gives no usable answer; nothing is lost, the operator asks again.",
         "AirflowDenied": "Airflow does not let the operator's account do this; an administrator acts.",
         DAG_MISSING: "The DAG does not exist, does not import, or does not allow manual runs.",
+        "DagDenied": "There is no DAG of this name that the operator's account in Airflow may run.",
         STOPPING: "The run is being ended, as spec.shutdown asks.",
         START_DEADLINE_EXCEEDED: "No container ran in time; the run is being ended.",
     },

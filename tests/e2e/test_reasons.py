@@ -20,6 +20,7 @@ FORCED = {
     "Held": "integration",  # a limit that all the tests here together stay below
     "AirflowUnreachable": "integration",
     "AirflowDenied": "integration",
+    "DagDenied": "integration",
 }
 """Reason -> the folder of tests that forces it."""
 

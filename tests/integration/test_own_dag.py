@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.cluster import manifest
 from tests.support.wait import stays, until
 from tests.support.world import World, conditions
 
@@ -80,6 +81,21 @@ def test_a_dag_there_is_not(world: World) -> None:
     assert "later" in status["message"]
     world.airflow.add_dag("later")
     world.wait("early", "Queued", seconds=60)
+
+
+def test_a_dag_that_the_account_may_not_run(world: World) -> None:
+    """Airflow with roles denies one that there is not, too. Whoever names it holds nobody else up."""
+    world.airflow.forbidden.add("secret")
+    names = [f"curious-{number}" for number in range(3)]
+    world.namespace.apply(*(manifest(name, image=None, command=None, dagId="secret") for name in names))
+    world.namespace.wait_for_all(names, "Pending", "DagDenied")
+    assert "'secret'" in world.namespace.status(names[0])["message"]
+    for number in range(3):
+        world.triggered(f"beside-{number}")
+    assert not any(reason == "AirflowDenied" for name in names for reason in world.events(name))
+    world.airflow.add_dag("secret")
+    world.airflow.forbidden.clear()
+    world.namespace.wait_for_all(names, "Queued")
 
 
 def test_another_dag_is_another_run(world: World) -> None:

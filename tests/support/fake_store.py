@@ -69,6 +69,8 @@ class FakeStore:
         self.dags = {"container_job": Dag("container_job")}
         self.refuse_conf: str | None = None
         """Answer POST with 400 and these words, as Airflow does when `conf` does not fit the DAG's Params."""
+        self.forbidden: set[str] = set()
+        """DAGs of which the account's role has no right, whether there are such or not."""
         self.unhealthy: set[str] = set()
         """Parts of Airflow that have not reported for too long, such as `scheduler`."""
         self._runs: dict[tuple[str, str], Json] = {}
@@ -161,6 +163,8 @@ class FakeStore:
         trouble = self._tokens.get(request.token, "Invalid JWT token")
         if trouble:
             raise Refusal(401 if trouble == "Token Expired" else 403, trouble)
+        if any(request.path.startswith(f"/api/v2/dags/{dag_id}/") for dag_id in self.forbidden):
+            raise Refusal(403, "Forbidden")
 
     def _login(self, request: Request) -> Answer:
         if request.body != {"username": USERNAME, "password": PASSWORD}:
