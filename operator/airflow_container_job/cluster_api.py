@@ -25,8 +25,11 @@ SILENCE_SECONDS: Final = 90
 PAGE: Final = 100
 """Objects of one answer: ten thousand at once would take more memory than all else."""
 
+WRITES: Final = "writes"
+"""Kind of all requests that change something, of whichever object; those that read are of a kind by their path."""
+
 TROUBLES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
-"""Refusals that are not about the one request; of one that reads, 403 is another."""
+"""Refusals that are not about the one request; of those that read, 403 is another."""
 
 KINDS: Final[Mapping[int, type[ClusterError]]] = {
     HTTPStatus.CONFLICT: Conflict,
@@ -64,9 +67,13 @@ class ClusterApi:
         """`headers` gives the authorization as it is now: a ServiceAccount's token changes while we run."""
         self._server = server.rstrip("/")
         self._headers = headers
-        self.trouble = ""
-        """Why the API server cannot be asked, as the last request found; empty while it answers."""
+        self._troubles: dict[str, str] = {}
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=32), timeout=TIMEOUT)
+
+    @property
+    def trouble(self) -> str:
+        """Why the API server cannot be asked, as the last request of a kind found; empty while it answers all."""
+        return next(iter(self._troubles.values()), "")
 
     async def count_jobs(self, namespace: str | None) -> int:
         """How many resources there are here (None: everywhere). Raises Gone when their CRD is not installed."""
@@ -128,40 +135,43 @@ class ClusterApi:
             "timeoutSeconds": str(selection.watch_seconds),
         }
         timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=SILENCE_SECONDS)
+        path = selection.path(namespace)
         try:
             async with self._session.get(
-                self._server + selection.path(namespace), params=params, headers=self._headers(), timeout=timeout
+                self._server + path, params=params, headers=self._headers(), timeout=timeout
             ) as response:
-                await self._judge(response)
+                await self._judge(response, path)
                 async for event in _lines(response):
                     yield event
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            self.trouble = f"the watch of {selection.resource} broke: {error!r}"
-            raise ClusterError(self.trouble) from error
+            self._troubles[path] = f"the watch of {selection.resource} broke: {error!r}"
+            raise ClusterError(self._troubles[path]) from error
 
     async def _patch(self, path: str, kind: str, patch: Any) -> Body:
         return await self._request("PATCH", path, data=json.dumps(patch), headers={"Content-Type": kind})
 
     async def _request(self, method: str, path: str, **kwargs: Any) -> Body:
         headers = {**self._headers(), **kwargs.pop("headers", {})}
+        kind = path if method == "GET" else WRITES
         try:
             async with self._session.request(method, self._server + path, headers=headers, **kwargs) as response:
-                await self._judge(response)
+                await self._judge(response, kind)
                 answer: Body = await response.json()
                 return answer
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            self.trouble = f"the API server does not answer: {error!r}"
-            raise ClusterError(self.trouble) from error
+            self._troubles[kind] = f"the API server does not answer: {error!r}"
+            raise ClusterError(self._troubles[kind]) from error
 
-    async def _judge(self, response: aiohttp.ClientResponse) -> None:
-        """Raise Conflict, Gone or ClusterError for a refusal. One that other requests would meet, too, is trouble."""
+    async def _judge(self, response: aiohttp.ClientResponse, kind: str) -> None:
+        """Raise Conflict, Gone or ClusterError for a refusal. One that all of its kind would meet is trouble."""
+        self._troubles.pop(kind, None)
         if response.status < HTTPStatus.BAD_REQUEST:
-            self.trouble = ""
+            self._troubles.pop(WRITES, None)  # the next write may be far off
             return
         said = f"the API server answered {response.status}: {(await response.text())[:500]}"
         common = response.status in TROUBLES or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        unread = response.method == "GET" and response.status == HTTPStatus.FORBIDDEN
-        self.trouble = said if common or unread else ""
+        if common or (kind != WRITES and response.status == HTTPStatus.FORBIDDEN):
+            self._troubles[kind] = said
         raise KINDS.get(response.status, ClusterError)(said)
 
     async def close(self) -> None:

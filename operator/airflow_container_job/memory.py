@@ -31,6 +31,9 @@ NEXT: Final = FIRST + 1
 STRANGERS: Final = 10_000
 """Runs that are remembered though their resource is not known: after a start Airflow may be faster than the list."""
 
+GRAVES: Final = 1_000
+"""Resources that are remembered as gone: the answer to a write may come after the last event, and revive nothing."""
+
 _METADATA: Final = frozenset(
     {
         *("name", "namespace", "uid", "labels", "annotations"),
@@ -81,6 +84,7 @@ class Memory:
         self._listener = listener
         self._known: dict[str, Known] = {}
         self._resources = 0
+        self._gone: dict[str, None] = {}
         self.roll_call = RollCall()
         self._grown = asyncio.Event()
         self._strangers: dict[str, DagRun] = {}
@@ -132,8 +136,10 @@ class Memory:
         self._listener.stirred(job.uid, known)
 
     def has(self, body: Mapping[str, Any]) -> bool:
-        """Whether this version of a resource, or a newer one, is known already."""
+        """Whether this version of a resource, or a newer one, is known already, or that it is gone."""
         meta = body["metadata"]
+        if meta["uid"] in self._gone:
+            return True
         known = self._known.get(meta["uid"])
         if known is None or known.job is None:
             return False
@@ -141,6 +147,9 @@ class Memory:
 
     def job_gone(self, uid: str) -> None:
         """A resource is no longer there."""
+        self._gone[uid] = None
+        if len(self._gone) > GRAVES:
+            del self._gone[next(iter(self._gone))]
         known = self._known.pop(uid, None)
         if known is None or known.job is None:
             return

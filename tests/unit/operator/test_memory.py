@@ -94,6 +94,21 @@ def test_an_answer_that_comes_after_the_last_event_brings_nothing_back(memory: M
     assert memory.resources == 0
 
 
+def test_a_resource_deleted_by_hand_is_not_revived_by_the_answer_to_a_write(memory: Memory) -> None:
+    finished = job(status=recorded("Succeeded", "Completed", state="success"), held=False)
+
+    async def scenario() -> None:
+        memory.job_seen(body_of(finished))
+        memory.job_gone(UID)
+        answer = body_of(finished)
+        answer["metadata"]["resourceVersion"] = "101"
+        assert memory.has(answer)
+        memory.job_seen(answer)
+
+    asyncio.run(scenario())
+    assert memory.resources == 0
+
+
 def test_a_pod_keeps_what_tells_a_deletion_from_a_failure() -> None:
     """Exit code 143, a second after somebody asked for its deletion with 30 s of grace: that was no failure."""
     terminated = ended(143)
