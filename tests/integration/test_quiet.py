@@ -39,7 +39,8 @@ def test_running_jobs_cost_nothing(world: World) -> None:
     world.namespace.wait_for_all(names, "Running")
     requests, patches = len(world.airflow.requests), world.namespace.cluster.status_patches()
     time.sleep(6.5)  # the measure itself: three counts, 2 s apart
-    assert len(world.airflow.requests) - requests <= 5, "a count is one request, however many jobs there are"
+    # A list or two may be among them: it takes 10 s until an end, such as that of the test before, is not doubted.
+    assert len(world.airflow.requests) - requests < len(names), "a count is one request, however many jobs there are"
     assert world.namespace.cluster.status_patches() == patches
 
 
