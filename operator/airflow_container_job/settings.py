@@ -1,5 +1,6 @@
 """The operator's settings: read once from the environment, prefix `ACJ_`, then handed on."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,7 @@ class Settings(BaseSettings):
     deletion_deadline_seconds: Annotated[float, Field(gt=0)] = 60
     """How long a deleted resource waits for its run to stop before it is let go all the same."""
 
-    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):[0-9]{1,5}$")] = "0.0.0.0:8080"
+    listen: str = "0.0.0.0:8080"
     """Address and port at which the operator answers `/livez`, `/readyz` and `/metrics`; `[::]:8080` with IPv6 only."""
 
     @field_validator("namespaces", mode="before")
@@ -52,6 +53,13 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return frozenset(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("listen")
+    @classmethod
+    def _have_host_and_port(cls, value: str) -> str:
+        if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):[0-9]{1,5}", value):
+            raise ValueError("give an address and a port, such as 0.0.0.0:8080 or [::]:8080")
         return value
 
     @property
