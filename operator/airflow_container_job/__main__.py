@@ -146,7 +146,8 @@ def main() -> None:
         settings = Settings()  # type: ignore[call-arg]  # the fields come from the environment
     except ValidationError as error:
         for problem in error.errors():
-            log.critical("ACJ_%s: %s", "_".join(map(str, problem["loc"])).upper(), problem["msg"])
+            name, message = "_".join(map(str, problem["loc"])).upper(), problem["msg"].removeprefix("Value error, ")
+            log.critical("ACJ_%s: %s", name, message)
         raise SystemExit(2) from error
     gc.collect()
     gc.freeze()  # the 120,000 objects of what was imported stay, so no collection has to look at them again
