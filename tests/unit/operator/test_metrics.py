@@ -14,6 +14,8 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from airflow_container_job import metrics
+from airflow_container_job.airflow_http import _outcome, judge
+from airflow_container_job.errors import AirflowDenied, AirflowError, AirflowUnreachable
 
 ROOT = Path(__file__).parents[3]
 MONITORING = ROOT / "manifests" / "monitoring"
@@ -109,3 +111,17 @@ def test_panels_are_told_apart_and_explained() -> None:
     assert len({panel["id"] for panel in panels}) == len(panels)
     for panel in panels:
         assert panel["type"] == "row" or (panel["title"] and panel["description"])
+
+
+@pytest.mark.parametrize("status", [200, 201, 302, 400, 401, 403, 404, 409, 422, 429, 500, 503])
+def test_the_outcome_of_a_request_is_counted_as_it_is_judged(status: int) -> None:
+    try:
+        judge(status, b"{}")
+        meant = "ok"
+    except AirflowDenied:
+        meant = "denied"
+    except AirflowUnreachable:
+        meant = "error"
+    except AirflowError:
+        meant = "refused"
+    assert _outcome(status) == meant
