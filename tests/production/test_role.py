@@ -29,7 +29,7 @@ def operator(cluster: Cluster) -> Airflow:
     [
         ("GET", "/connections", None),
         ("GET", "/variables", None),
-        ("GET", "/config", None),
+        ("GET", "/pools", None),
         ("GET", "/eventLogs", None),
         ("POST", "/dags/another/dagRuns", {"logical_date": None}),
         ("PATCH", "/dags/another/dagRuns/one", {"state": "failed"}),
