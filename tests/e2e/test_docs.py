@@ -6,9 +6,6 @@ Each document has a namespace, a folder and a shell of its own, and all are walk
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,60 +13,22 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import KIND, Cluster, Namespace
-from tests.support.docs import ROOT, Command, Document, guides, looks_as
+from tests.support.docs import ROOT, Document, guides, looks_as, type_in
 
 GUIDES = guides()
-WALKS = [guide for guide in GUIDES if any(block.language == "console" for block in guide.to_run())]
+WALKS = [guide for guide in GUIDES if guide.walk()]
 AT_ONCE = 3
 SECONDS = 300
 """What a document may take before its shell is ended."""
 
 
-def prepare(guide: Document, folder: Path) -> list[Command]:
-    """Lay the checkout's files into `folder`; the commands, those that write the document's own files among them."""
-    for entry in ROOT.iterdir():
-        (folder / entry.name).symlink_to(entry)
-    commands = []
-    for block in guide.to_run():
-        if block.mark == "save as":
-            commands.append(Command(block.line, f"cat > {block.detail} <<'END OF FILE'\n{block.text}\nEND OF FILE", ""))
-        else:
-            commands += block.commands()
-    return commands
-
-
-def type_in(commands: list[Command], folder: Path, environment: Mapping[str, str]) -> list[tuple[Command, str, bool]]:
-    """Type the commands into one shell, until one fails; each with what it printed and whether it went well."""
-    records = folder / "records"
-    records.mkdir()
-    script = "".join(
-        f"{{ {one.text}\n}} > records/{number} 2>&1 || exit\ntouch records/{number}.done\n"
-        for number, one in enumerate(commands)
-    )
-    shell = subprocess.Popen(
-        ["bash", "-c", script], cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        shell.wait(SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        if shell.poll() is None:
-            os.killpg(shell.pid, signal.SIGKILL)
-            shell.wait()
-    return [
-        (one, (records / str(number)).read_text(), (records / f"{number}.done").exists())
-        for number, one in enumerate(commands)
-        if (records / str(number)).exists()
-    ]
-
-
 def walk(guide: Document, cluster: Cluster, folder: Path) -> None:
     """Do what the document says; an AssertionError tells which command failed, or printed something else."""
+    for entry in ROOT.iterdir():
+        (folder / entry.name).symlink_to(entry)
     with cluster.namespace() as namespace:
-        commands = prepare(guide, folder)
         environment = cluster.environment | {"KUBECONFIG": str(kubeconfig(namespace, folder))}
-        for command, printed, went_well in type_in(commands, folder, environment):
+        for command, printed, went_well in type_in(guide.walk(), folder, environment, SECONDS):
             place = f"{guide.name}:{command.line}: $ {command.text}\n{printed}"
             assert went_well, f"{place}\nfailed, or was not over in time"
             assert not command.shown or looks_as(command.shown, printed), f"{place}\nis not what is shown"

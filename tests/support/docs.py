@@ -11,7 +11,10 @@ the test treats the block; without one its commands are run, from top to bottom,
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,13 +93,16 @@ class Document:
         """The path as people write it."""
         return self.path.relative_to(ROOT).as_posix() if self.path.is_relative_to(ROOT) else self.path.name
 
-    def to_run(self) -> list[Block]:
-        """The blocks that a walk through the document needs, in order: what is saved, and what is run."""
-        return [
-            block
-            for block in self.blocks
-            if block.mark == "save as" or (block.language == "console" and block.mark not in ("not run", "run in"))
-        ]
+    def walk(self) -> list[Command]:
+        """What to type to get from its top to its end; the files that it has its reader save are typed, too."""
+        commands: list[Command] = []
+        for block in self.blocks:
+            if block.mark == "save as":
+                text = f"cat > {block.detail} <<'END OF FILE'\n{block.text}\nEND OF FILE"
+                commands.append(Command(block.line, text, ""))
+            elif block.language == "console" and not block.mark:
+                commands += block.commands()
+        return commands
 
     def links(self) -> list[str]:
         """Where its links and pictures lead."""
@@ -122,6 +128,34 @@ def pages() -> list[Document]:
 def guides() -> list[Document]:
     """The documents whose commands are to be true: all for users and contributors, but what is generated."""
     return [page for page in pages() if _is_guide(page.name)]
+
+
+def type_in(
+    commands: Sequence[Command], folder: Path, environment: Mapping[str, str], seconds: float
+) -> list[tuple[Command, str, bool]]:
+    """Type commands into one shell until one fails; each with what it printed, and whether it went well.
+
+    The shell begins in `folder` and is ended after so many seconds. A folder `records` is made there.
+    """
+    records = folder / "records"
+    records.mkdir()
+    script = "".join(
+        f"{{ {one.text}\n}} > records/{number} 2>&1 || exit\ntouch records/{number}.done\n"
+        for number, one in enumerate(commands)
+    )
+    shell = subprocess.Popen(
+        ["bash", "-c", script], cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        shell.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+    return [
+        (one, (records / str(number)).read_text(), (records / f"{number}.done").exists())
+        for number, one in enumerate(commands)
+        if (records / str(number)).exists()
+    ]
 
 
 def looks_as(shown: str, real: str) -> bool:

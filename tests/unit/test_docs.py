@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,18 @@ from airflow_container_job.reasons import REASONS
 from airflow_container_job.settings import Settings
 from dynamic_pod import contract
 from tests.support.cluster import CRD, KIND
-from tests.support.docs import LANGUAGES, ROOT, Document, guides, looks_as, make_targets, pages, unknown_fields
+from tests.support.docs import (
+    LANGUAGES,
+    ROOT,
+    Command,
+    Document,
+    guides,
+    looks_as,
+    make_targets,
+    pages,
+    type_in,
+    unknown_fields,
+)
 
 PAGES = pages()
 GUIDES = guides()
@@ -197,8 +209,7 @@ class TestTheReaderOfDocuments:
 
     def test_commands_with_what_they_print(self, tmp_path: Path) -> None:
         text = "1. Do\n\n   ```console\n   $ a \\\n       b\n   out\n\n   put\n   $ c\n   ```\n"
-        (block,) = document(tmp_path, text).to_run()
-        assert [(one.line, one.text, one.shown) for one in block.commands()] == [
+        assert [(one.line, one.text, one.shown) for one in document(tmp_path, text).walk()] == [
             (4, "a \\\n    b", "out\n\nput"),
             (9, "c", ""),
         ]
@@ -206,7 +217,34 @@ class TestTheReaderOfDocuments:
     def test_what_is_not_run(self, tmp_path: Path) -> None:
         marks = ["not run: because", "run in tests/e2e/test_job.py", "save as a.yaml"]
         text = "".join(f"<!-- test: {mark} -->\n```console\n$ true\n```\n" for mark in marks)
-        assert [block.detail for block in document(tmp_path, text).to_run()] == ["a.yaml"]
+        (command,) = document(tmp_path, text).walk()
+        assert "a.yaml" in command.text
+
+    def test_typed_until_one_fails(self, tmp_path: Path) -> None:
+        text = """
+<!-- test: save as dir/word -->
+```text
+$HOME
+```
+```console
+$ word=$(cat dir/word)
+$ echo $word && echo trouble >&2
+$ ls gone
+$ echo never
+```
+"""
+        (tmp_path / "dir").mkdir()
+        typed = type_in(document(tmp_path, text).walk(), tmp_path, os.environ, 60)
+        assert [(printed, went_well) for _, printed, went_well in typed][:3] == [
+            ("", True),
+            ("", True),
+            ("$HOME\ntrouble\n", True),
+        ]
+        assert ["gone" in printed and not went_well for _, printed, went_well in typed[3:]] == [True]
+
+    def test_a_command_that_does_not_end(self, tmp_path: Path) -> None:
+        (typed,) = type_in([Command(1, "echo begun; sleep 600", "")], tmp_path, os.environ, 5)
+        assert typed[1:] == ("begun\n", False)
 
     @pytest.mark.parametrize(
         ("typed", "targets"),
