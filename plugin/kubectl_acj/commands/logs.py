@@ -55,13 +55,9 @@ def logs(cluster: Cluster, name: str, *, follow: bool) -> ExitCode:
 
 
 def show_missing(cluster: Cluster, job: Json, shown: set[str]) -> None:
-    """After the logs were followed to the end: show what was missed, or say where it is."""
-    if shown and _attempts(job) <= shown:
-        return
-    try:
+    """After the logs of these pods were followed to the end: show all, if that was not all. Raises PluginError."""
+    if not shown or not _attempts(job) <= shown:
         _show_ended(cluster, job)
-    except PluginError as error:
-        output.tell(error.message)
 
 
 def _show_ended(cluster: Cluster, job: Json) -> None:

@@ -8,7 +8,7 @@ from kubectl_acj import job as resource
 from kubectl_acj import options, output
 from kubectl_acj.cluster import Cluster
 from kubectl_acj.commands.logs import show_missing
-from kubectl_acj.errors import ExitCode, TimedOut
+from kubectl_acj.errors import ExitCode, PluginError, TimedOut
 from kubectl_acj.job import Json
 from kubectl_acj.streaming import follow
 from kubectl_acj.watching import Deadline
@@ -105,6 +105,9 @@ def _to_the_end(cluster: Cluster, name: str, timeout: float | None, *, goes_on: 
     except KeyboardInterrupt:
         output.tell(hint)
         raise
-    show_missing(cluster, job, shown)
+    try:
+        show_missing(cluster, job, shown)
+    except PluginError as error:  # the exit code is the job's
+        output.tell(error.message)
     output.tell(f"{name}: {resource.state(job)}")
     return ExitCode.DONE if resource.succeeded(job) else ExitCode.FAILED

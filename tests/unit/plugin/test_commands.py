@@ -214,6 +214,9 @@ def test_a_pod_that_is_gone_is_named_with_where_its_log_is(
     attempts = [{"number": 1, "podName": "gone"}]
     serve(server, job("Succeeded", dagRunUrl=url, attempts=attempts))
     server.answer(f"GET {PODS}", listed())
+    server.answer(f"POST {JOBS}", (201, job()))
+    assert plugin("run", "hello", "--image=busybox") == 0
+    assert "the pod of hello is gone" in capsys.readouterr().err
     assert plugin("logs", "hello") == 4
     said = capsys.readouterr().err
     assert f"the pod of hello is gone; its log is in Airflow, {url}" in said
