@@ -5,8 +5,8 @@ The script tells as its result what came of each field; then it goes on, so that
 
 from __future__ import annotations
 
-from tests.e2e.jobs import GRACE
 from tests.support.cluster import Json
+from tests.support.jobs import GRACE
 
 PASSWORD = "low-tide-at-6-o-clock"
 KEY = "key-under-the-mat"

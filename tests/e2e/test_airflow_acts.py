@@ -7,9 +7,9 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.e2e.jobs import GRACE, ended, events, job, pods, until_phase
 from tests.support.airflow import Airflow
 from tests.support.cluster import Json, Namespace
+from tests.support.jobs import GRACE, ended, events, job, pods, until_phase
 from tests.support.wait import until
 
 BOUND = 20

@@ -11,9 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.jobs import ATTEMPT, attempts, ended, job, pods, uid, until_phase
 from tests.support.airflow import Airflow
 from tests.support.cluster import Namespace
+from tests.support.jobs import ATTEMPT, attempts, ended, job, pods, uid, until_phase
 from tests.support.nodes import Nodes
 from tests.support.wait import until
 

@@ -10,8 +10,8 @@ from datetime import datetime
 
 import pytest
 
-from tests.e2e.jobs import ATTEMPT, GRACE, attempts, ended, events, job, pod, pods, until_phase
 from tests.support.cluster import Cluster, Json, Namespace
+from tests.support.jobs import ATTEMPT, GRACE, attempts, ended, events, job, pod, pods, until_phase
 from tests.support.wait import until
 from tests.support.worker import Worker
 

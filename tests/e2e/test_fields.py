@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.every_field import KEY, PASSWORD, SCRIPT, SPEC
-from tests.e2e.jobs import ended, job, pod, until_phase
 from tests.support.airflow import Airflow
 from tests.support.cluster import Cluster, Json, Namespace
+from tests.support.jobs import ended, job, pod, until_phase
 from tests.support.worker import Worker
 
 CONTAINER = (

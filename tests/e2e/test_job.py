@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from tests.e2e.jobs import GRACE, condition, ended, events, job, pods, until_phase
 from tests.support.airflow import Airflow
 from tests.support.cluster import Namespace
+from tests.support.jobs import GRACE, condition, ended, events, job, pods, until_phase
 from tests.support.wait import until
 
 RESULTS = {"list": [1, 2, {"a": None}], "text": "ünïcode ✓", "zero": 0, "no": False}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.e2e.jobs import job
 from tests.support.cluster import PLURAL, Namespace
+from tests.support.jobs import job
 from tests.support.wait import until
 
 

@@ -7,9 +7,9 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.e2e.jobs import condition, events, pods, pods_of, uid, until_phase
 from tests.support.airflow import Airflow
 from tests.support.cluster import API_VERSION, KIND, Json, Namespace
+from tests.support.jobs import condition, events, pods, pods_of, uid, until_phase
 from tests.support.wait import until
 from tests.support.worker import MARK
 

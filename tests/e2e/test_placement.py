@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.jobs import ended, job, until_phase
 from tests.support.cluster import Json, Namespace
+from tests.support.jobs import ended, job, until_phase
 from tests.support.wait import stays
 from tests.support.worker import MARK, Worker
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 import pytest
 import yaml
 
-from tests.e2e.jobs import GRACE, ended, job, pods_of, until_phase
 from tests.support.cluster import Json, Namespace
+from tests.support.jobs import GRACE, ended, job, pods_of, until_phase
 from tests.support.wait import until
 
 UNTIL_TOLD = "echo begun; until [ -e /go ]; do sleep 0.2; done; echo ended"

@@ -6,9 +6,9 @@ import re
 from datetime import datetime
 from itertools import pairwise
 
-from tests.e2e.jobs import ATTEMPT, attempts, ended, events, job, until_phase
 from tests.support.airflow import Airflow
 from tests.support.cluster import Json, Namespace
+from tests.support.jobs import ATTEMPT, attempts, ended, events, job, until_phase
 
 SOON = {"initialSeconds": 0}
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.jobs import GRACE, ended, events, job, pods, pods_of, uid, until_phase
 from tests.support.airflow import Airflow
 from tests.support.cluster import Json, Namespace
+from tests.support.jobs import GRACE, ended, events, job, pods, pods_of, uid, until_phase
 from tests.support.wait import stays, until
 
 NOT_EXECUTION: dict[str, Any] = {

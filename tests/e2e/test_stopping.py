@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from tests.e2e.jobs import GRACE, condition, ended, events, job, pods, pods_of, uid, until_phase
 from tests.support.airflow import Airflow
 from tests.support.cluster import Json, Namespace
+from tests.support.jobs import GRACE, condition, ended, events, job, pods, pods_of, uid, until_phase
 from tests.support.wait import stays, until
 
 BOUND = 20

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from tests.e2e.jobs import ended, job
 from tests.support.airflow import Airflow
 from tests.support.cluster import Json, Namespace
+from tests.support.jobs import ended, job
 
 TEXTS = {
     "jinja": "{{ 7*7 }}",

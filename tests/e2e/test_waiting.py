@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.jobs import condition, ended, events, job, pods_of, until_phase
 from tests.support.airflow import Airflow
 from tests.support.cluster import Cluster, Json, Namespace
+from tests.support.jobs import condition, ended, events, job, pods_of, until_phase
 from tests.support.wait import until
 
 NO_IMAGE = "localhost:1/no/such:image"

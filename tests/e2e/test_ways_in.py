@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from tests.e2e.jobs import pods
 from tests.support.airflow import DAG, Airflow
 from tests.support.cluster import Cluster, Namespace
 from tests.support.docs import ROOT, Document
+from tests.support.jobs import pods
 from tests.support.wait import until
 
 SEED = {

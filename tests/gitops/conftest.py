@@ -10,12 +10,12 @@ from typing import Final
 import pytest
 import yaml
 
-from tests.e2e.jobs import GRACE, job
 from tests.gitops.argo_cd import ArgoCD
 from tests.gitops.processes import running
 from tests.gitops.repository import Repository
 from tests.support.airflow import Airflow
 from tests.support.cluster import ROOT, Cluster, Json
+from tests.support.jobs import GRACE, job
 
 EXAMPLE: Final = ROOT / "examples/argo-cd"
 

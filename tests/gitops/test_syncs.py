@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.jobs import condition, until_phase
 from tests.gitops.argo_cd import ArgoCD
 from tests.gitops.repository import Repository
 from tests.support.airflow import Airflow
 from tests.support.cluster import Json
+from tests.support.jobs import condition, until_phase
 from tests.support.wait import until
 
 

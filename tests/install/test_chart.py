@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,6 +125,27 @@ def test_a_value_that_is_none_is_refused_by_its_name(helm: Helm, value: str, nam
     done = helm("template", "acj", CHART, "--set-string", value)
     assert done.returncode != 0
     assert named in done.stderr
+
+
+def test_what_is_added_to_the_pod_comes_beside_its_own(helm: Helm, tmp_path: Path) -> None:
+    more: Json = {
+        "env": [{"name": "SSL_CERT_FILE", "value": "/etc/ca/ca.crt"}],
+        "volumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+        "volumeMounts": [{"name": "ca", "mountPath": "/etc/ca", "readOnly": True}],
+        "podLabels": {"team": "harbour"},
+        "podAnnotations": {"example.com/scrape": "true"},
+    }
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump(more))
+    done = helm("template", "acj", CHART, f"--values={values}")
+    assert done.returncode == 0, done.stderr
+    found = Objects(done.stdout).one("Deployment")["spec"]["template"]
+    (container,) = found["spec"]["containers"]
+    assert [one["name"] for one in container["env"]] == ["ACJ_AIRFLOW_CREDENTIALS", "SSL_CERT_FILE"]
+    assert container["volumeMounts"][-1] == more["volumeMounts"][0]
+    assert [one["name"] for one in found["spec"]["volumes"]] == ["credentials", "tmp", "ca"]
+    assert found["metadata"]["labels"]["team"] == "harbour"
+    assert found["metadata"]["annotations"].keys() == {"checksum/settings", "example.com/scrape"}
 
 
 def test_every_setting_of_the_operator_can_be_given(chart: Objects) -> None:

@@ -20,9 +20,9 @@ from typing import Final
 import pytest
 import yaml
 
-from tests.e2e.jobs import ended, job, until_phase
 from tests.support.cluster import CRD, ROOT, Cluster, Namespace
 from tests.support.helm import Helm
+from tests.support.jobs import ended, job, until_phase
 from tests.support.nodes import Nodes
 from tests.support.wait import until
 
@@ -77,9 +77,10 @@ class Reader:
         ]
         self.crd.write_text(yaml.safe_dump(definition))
 
-    def write(self, name: str, begins: str) -> None:
-        """Write the document's YAML that begins so into a file beside the checkout."""
-        (block,) = re.findall(rf"^ *```yaml\n( *{begins}.*?\n) *```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    def write(self, name: str, says: str) -> None:
+        """Write the document's YAML that says so into a file beside the checkout."""
+        blocks = re.findall(r"^ *```yaml\n(.*?\n) *```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+        (block,) = (one for one in blocks if says in one)
         file = self.folder / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(dedent(block))
@@ -117,7 +118,7 @@ class Kustomize:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        reader.write("our-operator/kustomization.yaml", "apiVersion: kustomize")
+        reader.write("our-operator/kustomization.yaml", "../airflow-container-job/manifests\n")
 
     def install(self) -> None:
         """What makes an installation, and what upgrades one."""
@@ -138,7 +139,7 @@ class WithHelm:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        reader.write("our-operator.yaml", "image:")
+        reader.write("our-operator.yaml", "airflowServiceAccounts:")
         self._more = ["--take-ownership", "--force-conflicts"]  # the definition is there, and by kubectl
 
     def install(self, *more: str) -> None:
@@ -222,6 +223,7 @@ def test_from_nothing_over_an_upgrade_to_uninstalled_and_back(
     namespace.apply(job("early", "true"), *(job(name, WAITS) for name in ("through", "deleted", "released")))
     reader.type("kubectl apply -f examples/hello.yaml")
     reader.type("kubectl wait acj/hello --for=condition=Succeeded --timeout=5m")
+    reader.type("kubectl logs --selector app.kubernetes.io/component=operator --namespace airflow-container-job")
     early = ended(namespace, "early")
     for name in ("through", "deleted", "released"):
         until_phase(namespace, name, "Running")
@@ -282,4 +284,5 @@ def test_the_operator_for_the_official_chart_is_taken(reader: Reader) -> None:
     """All of it but the Secret, which that document has a person make afterwards."""
     reader.check_out(VERSION)
     reader.type("kubectl create namespace airflow-container-job")
-    reader.type("kubectl apply -k manifests/official-chart", "--dry-run=server")
+    reader.write("our-operator/kustomization.yaml", "../airflow-container-job/manifests/official-chart\n")
+    reader.type("kubectl apply -k ../our-operator", "--dry-run=server")

@@ -15,7 +15,7 @@ VERSION = PROJECT["version"]
 (AIRFLOW,) = (
     one.partition("==")[2] for one in PROJECT["optional-dependencies"]["airflow"] if one.startswith("apache-airflow==")
 )
-VALUES = yaml.safe_load((ROOT / "manifests/official-chart/values.yaml").read_text())
+VALUES = yaml.safe_load((ROOT / "manifests/official-chart/values-image.yaml").read_text())
 DOCUMENT = (ROOT / "docs/how-to/install.md").read_text()
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.jobs import attempts, condition, ended, pods, uid, until_phase
 from tests.support.airflow import Airflow
 from tests.support.cluster import Cluster, Json, Namespace
+from tests.support.jobs import attempts, condition, ended, pods, uid, until_phase
 from tests.support.wait import stays, until
 from tests.support.worker import Worker
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.airflow import DAG, Airflow
 from tests.support.cluster import Cluster, Namespace
+from tests.support.jobs import job, until_phase
 
 
 @pytest.fixture(scope="package")
@@ -43,3 +44,11 @@ def test_is_refused(operator: Airflow, method: str, path: str, body: Any) -> Non
     with pytest.raises(HTTPError) as refusal:
         operator(method, path, body)
     assert refusal.value.code == 403
+
+
+def test_a_dag_that_is_not_in_it_keeps_its_own_job_waiting(namespace: Namespace) -> None:
+    namespace.apply(job("curious", "true", dagId="another"))
+    status = until_phase(namespace, "curious", "Pending", reason="DagDenied")
+    assert "'another'" in status["message"]
+    namespace.apply(job("beside", "true"))
+    until_phase(namespace, "beside", "Succeeded")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.e2e.jobs import ended, job, pods_of, uid, until_phase
 from tests.support.airflow import Airflow
 from tests.support.cluster import Cluster, Namespace
+from tests.support.jobs import ended, job, pods_of, uid, until_phase
 from tests.support.nodes import Nodes
 from tests.support.wait import until
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.jobs import ended, job
 from tests.support.airflow import Airflow
 from tests.support.cluster import Cluster, Namespace
+from tests.support.jobs import ended, job
 from tests.support.nodes import Nodes
 from tests.support.worker import Worker
 

@@ -22,7 +22,7 @@ from tests.unit.operator.test_status import CASES, LINKS
 Json = dict[str, Any]
 
 EXAMPLE = Path(__file__).parents[2] / "examples/flux/shop.yaml"
-_, KUSTOMIZATION = yaml.safe_load_all(EXAMPLE.read_text())
+*_, KUSTOMIZATION = yaml.safe_load_all(EXAMPLE.read_text())
 (EXPRESSIONS,) = KUSTOMIZATION["spec"]["healthCheckExprs"]
 STATUS = {"Succeeded": "Current", "Failed": "Failed"}
 

@@ -1,4 +1,4 @@
-"""What the end-to-end tests say about jobs: a shell script as a job, and waiting for where it gets to."""
+"""What tests with real pods say about jobs: a shell script as a job, and waiting for where it gets to."""
 
 from __future__ import annotations
 
