@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -26,7 +27,7 @@ from airflow_client.client.models.dag_run_mutable_states import DagRunMutableSta
 from airflow_client.client.models.dag_run_patch_body import DAGRunPatchBody
 from airflow_client.client.models.trigger_dag_run_post_body import TriggerDAGRunPostBody
 
-from airflow_container_job import reasons
+from airflow_container_job import health, reasons
 from airflow_container_job.airflow_http import Answer, Connections, Request, Scribe, judge
 from airflow_container_job.auth import Credentials
 from airflow_container_job.errors import (
@@ -88,10 +89,9 @@ class AirflowApi:
         Raises RunExists, RunRefused, DagUnavailable, DagDenied, AirflowDenied, AirflowUnreachable.
         """
         body = TriggerDAGRunPostBody(dag_run_id=dag_run_id, conf=dict(conf), note=note, logical_date=None)
-        request = cast("Request", self._runs.trigger_dag_run_without_preload_content(dag_id, body))
         try:
-            async with self._write:
-                answer = await self.gate.through(lambda: self._send_for_dag(dag_id, request))
+            async with self._writing():
+                answer = await self._call_for_dag(dag_id, self._runs.trigger_dag_run_without_preload_content, body)
         except Answer as error:
             if error.status == 409:
                 raise RunExists(error.detail) from error
@@ -105,7 +105,7 @@ class AirflowApi:
 
     async def _blame_the_dag(self, dag_id: str) -> None:
         """Airflow answers 400 for a conf it refuses and for a DAG that cannot run: tell them apart."""
-        dag = await self._call(self._dags.get_dag_without_preload_content, dag_id)
+        dag = await self._call_for_dag(dag_id, self._dags.get_dag_without_preload_content)
         if dag.get("has_import_errors"):
             raise DagUnavailable(f"DAG {dag_id!r} has import errors; see Airflow's home page")
         if (allowed := dag.get("allowed_run_types")) is not None and "manual" not in allowed:
@@ -114,7 +114,9 @@ class AirflowApi:
     async def dag_trouble(self, dag_id: str) -> Trouble | None:
         """Why no run of this DAG is started, as far as the DAG is to blame."""
         try:
-            dag = await self._call(self._dags.get_dag_without_preload_content, dag_id)
+            dag = await self._call_for_dag(dag_id, self._dags.get_dag_without_preload_content)
+        except DagDenied as error:
+            return Trouble(error.reason, str(error))
         except Answer as error:
             if error.status != 404:
                 raise
@@ -136,13 +138,17 @@ class AirflowApi:
         return None
 
     async def read(self, dag_id: str, dag_run_id: str) -> DagRun | None:
-        """Read one DagRun, as it will be if its only task has ended; None when Airflow has none of that id."""
+        """Read one DagRun, as it will be if its only task has ended; None when Airflow has none of that id.
+
+        Raises DagDenied where the account may not see the DAG: nothing is known then.
+        """
         try:
-            run = DagRun.read(await self._call(self._runs.get_dag_run_without_preload_content, dag_id, dag_run_id))
+            of_run = self._runs.get_dag_run_without_preload_content
+            run = DagRun.read(await self._call_for_dag(dag_id, of_run, dag_run_id))
             if run.state != "running" or dag_id != self._dag_id:
                 return run
-            method = self._tasks.get_task_instance_without_preload_content
-            task = await self._call(method, dag_id, dag_run_id, contract.TASK_ID)
+            of_task = self._tasks.get_task_instance_without_preload_content
+            task = await self._call_for_dag(dag_id, of_task, dag_run_id, contract.TASK_ID)
         except Answer as error:
             if error.status == 404:
                 return None
@@ -206,8 +212,9 @@ class AirflowApi:
         """Mark the DagRun failed, Airflow's way of stopping one; None when Airflow has none of that id."""
         body = DAGRunPatchBody(state=DagRunMutableStates.FAILED, note="Stopped by airflow-container-job.")
         try:
-            async with self._write:
-                answer = await self._call(self._runs.patch_dag_run_without_preload_content, dag_id, dag_run_id, body)
+            async with self._writing():
+                method = self._runs.patch_dag_run_without_preload_content
+                answer = await self._call_for_dag(dag_id, method, dag_run_id, body)
         except Answer as error:
             if error.status == 404:
                 return None
@@ -220,8 +227,8 @@ class AirflowApi:
         What a trigger has left comes as JSON text, what a worker has left as the value itself.
         """
         try:
-            answer = await self._call(
-                self._xcoms.get_xcom_entry_without_preload_content, dag_id, task_id, dag_run_id, key, stringify=False
+            answer = await self._call_for_dag(
+                dag_id, self._xcoms.get_xcom_entry_without_preload_content, task_id, dag_run_id, key, stringify=False
             )
         except Answer as error:
             if error.status == 404:
@@ -234,8 +241,20 @@ class AirflowApi:
         request: Request = method(*args, **kwargs)
         return await self.gate.through(lambda: self._send(request))
 
+    async def _call_for_dag(self, dag_id: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """As `_call`; the author of a job has chosen the DAG: that it is denied says nothing about other requests."""
+        request: Request = method(dag_id, *args, **kwargs)
+        return await self.gate.through(lambda: self._send_for_dag(dag_id, request))
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[None]:
+        """Wait for one's turn to write; whoever has it is the one to get on."""
+        health.rest()
+        async with self._write:
+            health.beat()
+            yield
+
     async def _send_for_dag(self, dag_id: str, request: Request) -> Any:
-        """Which DAG it is, the author of a job has chosen: that it is denied says nothing about other requests."""
         status, body = await self._ask(request)
         if status == HTTPStatus.FORBIDDEN:
             raise DagDenied(

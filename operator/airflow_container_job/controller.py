@@ -241,12 +241,13 @@ class Controller:
             await self._steps.take(step, job, facts)
             if step is Step.TRIGGER and facts.run is not None:
                 self._shelf.take(self._links.dag_of(job))
-        except DagUnavailable as error:
-            dag_id = self._links.dag_of(job)
-            self._shelf.put(dag_id, Trouble(error.reason, str(error)))
-            await self._put_aside(job, facts, Trouble(error.reason, str(error)))
         except AirflowError as error:
-            await self._show_trouble(job, facts, error)
+            if step in STARTS and isinstance(error, DagUnavailable):
+                trouble = Trouble(error.reason, str(error))
+                self._shelf.put(self._links.dag_of(job), trouble)
+                await self._put_aside(job, facts, trouble)
+            else:
+                await self._show_trouble(job, facts, error)
 
     async def _tell(self, job: Job, facts: Facts, trouble: Trouble) -> None:
         """Say once why the job does not get on."""

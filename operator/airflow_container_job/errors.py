@@ -6,7 +6,7 @@ OperatorError
 │   ├── AirflowUnreachable    no answer, or 5xx/429: try again, all jobs together (gate.Gate)
 │   ├── AirflowDenied         401/403 with a fresh token: the same, an administrator acts
 │   ├── DagUnavailable        no such DAG, or one that cannot run: try again, a DAG author acts
-│   │   └── DagDenied         403 for a run of this DAG alone: the same, an administrator acts
+│   │   └── DagDenied         403 for what is of this DAG: the same, an administrator acts
 │   ├── RunRefused            400/422 for this conf: a person changes the spec
 │   └── RunExists             409: look at the run, adopt it if it is ours
 └── ClusterError          talking to the API server failed
@@ -48,7 +48,7 @@ class DagUnavailable(AirflowError):
 
 
 class DagDenied(DagUnavailable):
-    """Airflow does not let the operator's account start this DAG; of one there is not, it may say the same."""
+    """Airflow does not let the operator's account see or run this DAG; of one there is not, it may say the same."""
 
     reason = "DagDenied"
 

@@ -16,8 +16,7 @@ from typing import Final, NamedTuple
 from airflow_container_job import metrics
 
 STUCK_SECONDS: Final = 600.0
-"""How long a task may go without a beat. A write to a slow Airflow waits for those of fifteen other workers, each of
-which may take as long as a request may."""
+"""How long a task may go without a beat; one that waits for its turn to write to Airflow rests meanwhile."""
 
 Problem = Callable[[], str]
 """What is wrong, in words; empty when nothing is."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -19,7 +20,7 @@ from typing import Final, Protocol
 from airflow_container_job import health, metrics
 from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.cadence import Cadence
-from airflow_container_job.errors import AirflowError
+from airflow_container_job.errors import AirflowError, DagDenied
 from airflow_container_job.facts import LOST, DagRun, Trouble
 
 OVERLAP: Final = timedelta(seconds=10)
@@ -270,14 +271,17 @@ class Observer:
         self._foreign = sum(run not in self._live and run not in self._settling for run in live)
 
     async def _read(self, dag_run_id: str, known: Followed) -> None:
-        found = await self._airflow.read(known.dag_id, dag_run_id)
-        self._report(found or DagRun(dag_run_id, LOST))
+        with suppress(DagDenied):  # it may be there, and be ours to see again
+            found = await self._airflow.read(known.dag_id, dag_run_id)
+            self._report(found or DagRun(dag_run_id, LOST))
 
     async def _end_abandoned(self) -> None:
         for (dag_id, dag_run_id), until in list(self._abandoned.items()):
-            run = await self._airflow.read(dag_id, dag_run_id)
-            if run is not None and not run.over:
-                await self._airflow.stop(dag_id, dag_run_id)
+            run = None
+            with suppress(DagDenied):
+                run = await self._airflow.read(dag_id, dag_run_id)
+                if run is not None and not run.over:
+                    await self._airflow.stop(dag_id, dag_run_id)
             if run is not None or _clock() > until:
                 self._abandoned.pop((dag_id, dag_run_id), None)
 

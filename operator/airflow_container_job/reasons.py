@@ -16,6 +16,7 @@ RERUNNING: Final = "Rerunning"
 STARTING: Final = "Starting"
 DAG_PAUSED: Final = "DagPaused"
 DAG_MISSING: Final = "DagMissing"
+DAG_DENIED: Final = "DagDenied"
 SCHEDULER_UNHEALTHY: Final = "SchedulerUnhealthy"
 TRIGGERER_UNHEALTHY: Final = "TriggererUnhealthy"
 QUOTA_EXCEEDED: Final = "QuotaExceeded"
@@ -47,7 +48,7 @@ REASONS: Final[Mapping[str, Mapping[str, str]]] = {
         "AirflowUnreachable": "Airflow gives no usable answer; nothing is lost, the operator asks again.",
         "AirflowDenied": "Airflow does not let the operator's account do this; an administrator acts.",
         DAG_MISSING: "The DAG does not exist, does not import, or does not allow manual runs.",
-        "DagDenied": "There is no DAG of this name that the operator's account in Airflow may run.",
+        DAG_DENIED: "There is no DAG of this name that the operator's account in Airflow may run.",
         STOPPING: "The run is being ended, as spec.shutdown asks.",
         START_DEADLINE_EXCEEDED: "No container ran in time; the run is being ended.",
     },
@@ -55,6 +56,7 @@ REASONS: Final[Mapping[str, Mapping[str, str]]] = {
         STARTING: "Airflow has the run; its container does not run yet.",
         DAG_PAUSED: "The DAG is paused in Airflow; un-pausing it lets the run go on.",
         DAG_MISSING: "The DAG has gone from Airflow since the run was created.",
+        DAG_DENIED: "The operator's account in Airflow may no longer see the DAG.",
         SCHEDULER_UNHEALTHY: "Airflow's scheduler does not report; nothing is started.",
         TRIGGERER_UNHEALTHY: "Airflow's triggerer does not report; no pod is made.",
         QUOTA_EXCEEDED: "A ResourceQuota of the namespace does not allow the pod now.",

@@ -28,6 +28,8 @@ Key = tuple[str, str]
 @dataclass(slots=True)
 class _Entry:
     key: Key
+    renewed: bool
+    """Whether another run was asked for than the one that the status tells of."""
     since: float | None = None
     """When the run that is waited for was asked for."""
     accepted_at: float | None = None
@@ -46,14 +48,15 @@ class RollCall:
         key, now = key_of(job.status), self._clock()
         entry = self._entries.get(job.uid)
         if entry is None:
-            self._entries[job.uid] = entry = _Entry(key)
+            self._entries[job.uid] = entry = _Entry(key, job.renewed)
             metrics.JOBS.labels(*key).inc()
             entry.since = now - _age(job, datetime.now(UTC)) if waits(job) else None
             return
         if not waits(job):
             entry.since = None
-        elif entry.since is None:
+        elif entry.since is None or (job.renewed and not entry.renewed):
             entry.since = now
+        entry.renewed = job.renewed
         if key != entry.key:
             self._move(entry, key, now)
 

@@ -58,7 +58,10 @@ class Settings(BaseSettings):
     @field_validator("listen")
     @classmethod
     def _have_host_and_port(cls, value: str) -> str:
-        if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):[0-9]{1,5}", value):
+        if (
+            not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+):[0-9]{1,5}", value)
+            or int(value.rpartition(":")[2]) > 65535
+        ):
             raise ValueError("give an address and a port, such as 0.0.0.0:8080 or [::]:8080")
         return value
 

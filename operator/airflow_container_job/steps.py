@@ -16,7 +16,14 @@ from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.closing import closing, live
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.decision import Decision, stamp
-from airflow_container_job.errors import AirflowUnreachable, ClusterError, InvalidJob, RunExists, RunRefused
+from airflow_container_job.errors import (
+    AirflowUnreachable,
+    ClusterError,
+    DagDenied,
+    InvalidJob,
+    RunExists,
+    RunRefused,
+)
 from airflow_container_job.facts import LOST, DagRun, Facts, Outcome
 from airflow_container_job.job import ANNOTATION_DECISION, FINALIZER, GROUP, KIND, LINK, VERSION, Job
 from airflow_container_job.observer import Observer
@@ -165,7 +172,12 @@ class Steps:
     async def _stop_run(self, job: Job, facts: Facts) -> bool:
         """End the decided run; returns whether it is one that is recorded as finished and goes on since."""
         dag_id, dag_run_id = self._run_of(job)
-        run = await self._airflow.read(dag_id, dag_run_id)
+        try:
+            run = await self._airflow.read(dag_id, dag_run_id)
+        except DagDenied:
+            if job.triggered:
+                raise
+            run = None  # it was never taken
         if run is not None and run.owner_uid != job.uid:
             run = None  # of our id, but somebody else's
         if run is None and facts.unanswered:  # it may be made later yet

@@ -145,7 +145,7 @@ def test_those_who_wait_in_line_are_counted(watched: Watched) -> None:
     watched.wait("fourth", "Pending", "Held")
     assert watched.value("acj_queue_length") == 1
     assert watched.value("acj_runs_in_flight") == watched.value("acj_runs_in_flight_limit") == 3
-    assert watched.counts("Pending", "Held") == 1
+    until("it is counted", lambda: watched.counts("Pending", "Held") == 1)
     for name in [*names, "fourth"]:
         watched.namespace.delete(name)
     for name in [*names, "fourth"]:
@@ -175,7 +175,7 @@ def test_an_airflow_that_is_away_is_told_and_makes_the_operator_neither_dead_nor
     watched.apply("waiting")
     watched.wait("waiting", "Pending", "AirflowUnreachable")
     assert watched.value("acj_airflow_reachable") == 0
-    assert watched.counts("Pending", "AirflowUnreachable") == 1
+    until("it is counted", lambda: watched.counts("Pending", "AirflowUnreachable") == 1)
     assert watched.value("acj_airflow_requests_total", method="POST", outcome="unanswered") > 0
     assert watched.probe("/livez")[0] == watched.probe("/readyz")[0] == 200
     observed = watched.value("acj_airflow_last_observation_timestamp_seconds")

@@ -92,10 +92,32 @@ def test_a_dag_that_the_account_may_not_run(world: World) -> None:
     assert "'secret'" in world.namespace.status(names[0])["message"]
     for number in range(3):
         world.triggered(f"beside-{number}")
+    world.namespace.patch(names[0], suspend=True)
+    world.wait(names[0], "Suspended")
+    world.namespace.patch(names[1], shutdown="Stop")
+    world.wait(names[1], "Failed", "Stopped")
+    world.apply("regretted", image=None, command=None, dagId="secret")
+    world.wait("regretted", "Pending", "DagDenied")
+    world.namespace.delete("regretted")
+    world.wait_gone("regretted")
+    world.triggered("afterwards")
     assert not any(reason == "AirflowDenied" for name in names for reason in world.events(name))
     world.airflow.add_dag("secret")
     world.airflow.forbidden.clear()
-    world.namespace.wait_for_all(names, "Queued")
+    world.wait(names[2], "Queued", seconds=60)
+
+
+def test_a_right_that_is_taken_away_loses_no_run(world: World) -> None:
+    """Of what the account may not see nothing is known, least of all that it has ended."""
+    run = start(world, "hidden")
+    world.airflow.start(run)
+    world.wait("hidden", "Running")
+    world.airflow.forbidden.add("own.dag-1")
+    stays("it goes on", lambda: world.namespace.status("hidden")["phase"] == "Running", seconds=5)
+    world.triggered("in-sight")
+    world.airflow.forbidden.clear()
+    world.airflow.finish(run, "success")
+    world.wait("hidden", "Succeeded", seconds=60)
 
 
 def test_another_dag_is_another_run(world: World) -> None:

@@ -232,7 +232,8 @@ class FakeStore:
     def _list_runs(self, request: Request, dag_id: str) -> Answer:
         if dag_id != "~" and dag_id not in self.dags:
             raise Refusal(404, f"The Dag with ID: `{dag_id}` was not found")
-        found = [run for run in self._runs.values() if dag_id in ("~", run["dag_id"]) and _selected(run, request)]
+        seen = [run for run in self._runs.values() if run["dag_id"] not in self.forbidden]
+        found = [run for run in seen if dag_id in ("~", run["dag_id"]) and _selected(run, request)]
         for key in reversed(request.query.get("order_by", ["id"])):
             name = key.removeprefix("-")
             found.sort(key=lambda run: (run[name] is not None, run[name]), reverse=key.startswith("-"))

@@ -198,7 +198,9 @@ def test_the_address_to_listen_at(monkeypatch: pytest.MonkeyPatch, text: str, ad
     assert Settings().listen_address == address  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("text", ["", ":8080", "8080", "localhost", "::1:8080", "http://0.0.0.0:8080", "host:port"])
+@pytest.mark.parametrize(
+    "text", ["", ":8080", "8080", "localhost", "::1:8080", "http://0.0.0.0:8080", "host:port", "a:65536"]
+)
 def test_an_address_without_host_or_port_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("ACJ_AIRFLOW_URL", "http://airflow:8080/")
     monkeypatch.setenv("ACJ_AIRFLOW_CREDENTIALS", "/secrets")

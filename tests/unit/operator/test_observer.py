@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from airflow_container_job.airflow_api import AirflowApi
-from airflow_container_job.errors import AirflowUnreachable
+from airflow_container_job.errors import AirflowUnreachable, DagDenied
 from airflow_container_job.facts import LOST, DagRun, Trouble
 from airflow_container_job.observer import Observer
 
@@ -44,6 +44,8 @@ class Scripted:
         """Every DagRun with its state."""
         self.ended: dict[str, datetime] = {}
         """Runs whose task has ended, and when."""
+        self.hidden: set[str] = set()
+        """Runs of DAGs that the account may not see."""
         self.asked: Counter[str] = Counter()
         self.gate = SimpleNamespace(pause=0.0)
 
@@ -73,6 +75,8 @@ class Scripted:
 
     async def read(self, _dag_id: str, dag_run_id: str) -> DagRun | None:
         self.asked["read"] += 1
+        if dag_run_id in self.hidden:
+            raise DagDenied(dag_run_id)
         return DagRun(dag_run_id, self.runs[dag_run_id]) if dag_run_id in self.runs else None
 
     async def health_trouble(self) -> Trouble | None:
@@ -257,3 +261,26 @@ def test_runs_known_since_a_start_are_listed_once() -> None:
 
     asked = play(scene).asked
     assert (asked["pages"], asked["read"]) == (1, 1)
+
+
+def test_a_run_that_may_not_be_seen_keeps_no_other_from_being_followed() -> None:
+    """Neither as one to be stopped, nor as one that is followed; and it is not taken for lost."""
+
+    async def scene(observer: Observer, airflow: Scripted, heard: Heard) -> None:
+        follow(observer, airflow, "seen", "hidden")
+        await asyncio.sleep(1)
+        airflow.hidden = {"hidden", "of a typing error"}
+        airflow.runs.pop("hidden")
+        observer.abandon("another", "of a typing error")
+        await asyncio.sleep(300)
+        assert heard.runs.get("uid-hidden") != LOST
+        end(observer, airflow, "seen")
+        await asyncio.sleep(5)
+        assert heard.runs["uid-seen"] == "success"
+        await asyncio.sleep(600)
+        before = airflow.asked["read"]
+        observer.forget("hidden")
+        await asyncio.sleep(300)
+        assert airflow.asked["read"] == before, "what cannot be stopped is given up"
+
+    play(scene)

@@ -141,6 +141,15 @@ def test_a_changed_spec_waits_from_the_change_on(scene: Scene) -> None:
     assert scene.grown("acj_accept_duration_seconds_sum") == 7
 
 
+def test_a_spec_that_is_changed_while_its_run_waits_begins_to_wait_anew(scene: Scene) -> None:
+    scene.sees(QUEUED)
+    scene.now += 7200
+    changed = SPEC | {"image": "busybox:2"}
+    scene.sees(job(spec=changed, decided_spec=SPEC, generation=2, status=dict(QUEUED.status)))
+    scene.now += 7
+    assert scene.roll_call.longest_wait("Queued") == 7
+
+
 def test_what_was_asked_for_before_the_operator_started_has_waited_since_then(scene: Scene) -> None:
     earlier = stamp(datetime.now(UTC) - timedelta(minutes=10))
     scene.sees(fresh(creationTimestamp=earlier))
