@@ -20,6 +20,7 @@ from typing import Final
 import pytest
 import yaml
 
+from tests.support.airflow import Airflow
 from tests.support.cluster import CRD, ROOT, Cluster, Namespace
 from tests.support.helm import Helm
 from tests.support.jobs import ended, job, until_phase
@@ -205,6 +206,12 @@ def namespace(cluster: Cluster) -> Iterator[Namespace]:
 
 
 @pytest.fixture
+def airflow(cluster: Cluster) -> Airflow:
+    made = cluster.environment
+    return Airflow(made["AIRFLOW_URL"], made["AIRFLOW_USERNAME"], made["AIRFLOW_PASSWORD"])
+
+
+@pytest.fixture
 def reader(tmp_path: Path, namespace: Namespace, helm: Helm) -> Iterator[Reader]:
     yield Reader(tmp_path, namespace, helm)
     _remove_operator(namespace.cluster)
@@ -212,7 +219,7 @@ def reader(tmp_path: Path, namespace: Namespace, helm: Helm) -> Iterator[Reader]
 
 @pytest.mark.parametrize("way", [Kustomize, WithHelm])
 def test_from_nothing_over_an_upgrade_to_uninstalled_and_back(
-    way: type[Kustomize | WithHelm], reader: Reader, namespace: Namespace
+    way: type[Kustomize | WithHelm], reader: Reader, namespace: Namespace, airflow: Airflow
 ) -> None:
     """Jobs outlive every step, and what they and people do while no operator is there is made up for."""
     reader.check_out(OLD)
@@ -220,7 +227,10 @@ def test_from_nothing_over_an_upgrade_to_uninstalled_and_back(
     installation = way(reader)
     reader.make_namespace_and_secret()
     installation.install()
-    namespace.apply(job("early", "true"), *(job(name, WAITS) for name in ("through", "deleted", "released")))
+    namespace.apply(
+        job("early", "true"),
+        *(job(name, WAITS, terminationGracePeriodSeconds=1) for name in ("through", "deleted", "released")),
+    )
     reader.type("kubectl apply -f examples/hello.yaml")
     reader.type("kubectl wait acj/hello --for=condition=Succeeded --timeout=5m")
     reader.type("kubectl logs --selector app.kubernetes.io/component=operator --namespace airflow-container-job")
@@ -247,6 +257,9 @@ def test_from_nothing_over_an_upgrade_to_uninstalled_and_back(
     namespace.kubectl("exec", namespace.status("through")["podName"], "--", "touch", "/go")
     for name in ("deleted", "released"):
         namespace.delete(name)
+    released = namespace.status("released")
+    airflow.mark(released["dagRunId"], "failed")
+    until("Airflow has ended its pod", lambda: namespace.item("pods", released["podName"]) is None, seconds=90)
     reader.type('kubectl patch acj/NAME --type=merge --patch=\'{"metadata": {"finalizers": null}}\'', NAME="released")
     until("nothing holds what was released by hand", lambda: namespace.find_job("released") is None)
     assert namespace.status("through")["phase"] == namespace.status("deleted")["phase"] == "Running"
