@@ -13,9 +13,11 @@ import yaml
 from tests.gitops.argo_cd import ArgoCD
 from tests.gitops.processes import running
 from tests.gitops.repository import Repository
-from tests.support.airflow import Airflow
 from tests.support.cluster import ROOT, Cluster, Json
 from tests.support.jobs import GRACE, job
+from tests.support.real import airflow
+
+__all__ = ["airflow"]
 
 EXAMPLE: Final = ROOT / "examples/argo-cd"
 
@@ -23,12 +25,6 @@ EXAMPLE: Final = ROOT / "examples/argo-cd"
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
     return Cluster.find()
-
-
-@pytest.fixture(scope="session")
-def airflow(cluster: Cluster) -> Airflow:
-    made = cluster.environment
-    return Airflow(made["AIRFLOW_URL"], made["AIRFLOW_USERNAME"], made["AIRFLOW_PASSWORD"])
 
 
 @pytest.fixture(scope="session")

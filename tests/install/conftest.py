@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.helm import Helm
+from tests.support.real import namespace
+
+__all__ = ["namespace"]
 
 
 @pytest.fixture(scope="session")

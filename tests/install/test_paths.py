@@ -200,18 +200,6 @@ def _remove_operator(cluster: Cluster) -> None:
 
 
 @pytest.fixture
-def namespace(cluster: Cluster) -> Iterator[Namespace]:
-    with cluster.namespace() as namespace:
-        yield namespace
-
-
-@pytest.fixture
-def airflow(cluster: Cluster) -> Airflow:
-    made = cluster.environment
-    return Airflow(made["AIRFLOW_URL"], made["AIRFLOW_USERNAME"], made["AIRFLOW_PASSWORD"])
-
-
-@pytest.fixture
 def reader(tmp_path: Path, namespace: Namespace, helm: Helm) -> Iterator[Reader]:
     yield Reader(tmp_path, namespace, helm)
     _remove_operator(namespace.cluster)
@@ -219,7 +207,7 @@ def reader(tmp_path: Path, namespace: Namespace, helm: Helm) -> Iterator[Reader]
 
 @pytest.mark.parametrize("way", [Kustomize, WithHelm])
 def test_from_nothing_over_an_upgrade_to_uninstalled_and_back(
-    way: type[Kustomize | WithHelm], reader: Reader, namespace: Namespace, airflow: Airflow
+    way: type[Kustomize | WithHelm], reader: Reader, namespace: Namespace
 ) -> None:
     """Jobs outlive every step, and what they and people do while no operator is there is made up for."""
     reader.check_out(OLD)
@@ -258,7 +246,7 @@ def test_from_nothing_over_an_upgrade_to_uninstalled_and_back(
     for name in ("deleted", "released"):
         namespace.delete(name)
     released = namespace.status("released")
-    airflow.mark(released["dagRunId"], "failed")
+    Airflow.of(namespace.cluster.environment).mark(released["dagRunId"], "failed")
     until("Airflow has ended its pod", lambda: namespace.item("pods", released["podName"]) is None, seconds=90)
     reader.type('kubectl patch acj/NAME --type=merge --patch=\'{"metadata": {"finalizers": null}}\'', NAME="released")
     until("nothing holds what was released by hand", lambda: namespace.find_job("released") is None)

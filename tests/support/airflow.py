@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -21,6 +21,11 @@ class Airflow:
         self._url = url.rstrip("/")
         account = {"username": username, "password": password}
         self._token = str(self._send("POST", "/auth/token", account, {})["access_token"])
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """As the variables that `make env` prints have it: its administrator's."""
+        return cls(environment["AIRFLOW_URL"], environment["AIRFLOW_USERNAME"], environment["AIRFLOW_PASSWORD"])
 
     def __call__(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request below /api/v2; the JSON answer. Raises urllib's HTTPError on a refusal."""

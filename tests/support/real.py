@@ -30,8 +30,7 @@ def warmed_up(cluster: Cluster) -> Cluster:
 @pytest.fixture(scope="package")
 def airflow(cluster: Cluster) -> Airflow:
     """Airflow, as its administrator has it."""
-    made = cluster.environment
-    return Airflow(made["AIRFLOW_URL"], made["AIRFLOW_USERNAME"], made["AIRFLOW_PASSWORD"])
+    return Airflow.of(cluster.environment)
 
 
 @pytest.fixture(scope="package")
