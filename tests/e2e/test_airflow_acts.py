@@ -60,7 +60,7 @@ def test_clearing_a_finished_run_runs_it_again(airflow: Airflow, batch: Namespac
     assert [(run["number"], run["phase"]) for run in status["runs"]] == [(1, "Succeeded"), (2, "Succeeded")]
     assert {run["dagRunId"] for run in status["runs"]} == {first["dagRunId"]}
     assert status["completionTime"] > first["completionTime"]
-    assert "Cleared" in events(batch, "cleared")
+    until("it is told", lambda: "Cleared" in events(batch, "cleared"))
 
 
 def test_clearing_a_failed_run_runs_it_again(airflow: Airflow, batch: Namespace) -> None:
@@ -88,7 +88,7 @@ def test_clearing_a_running_run_starts_it_anew(airflow: Airflow, batch: Namespac
     status = until_phase(batch, "cleared-running", "Running")
     assert [run["number"] for run in status["runs"]] == [1, 2]
     assert status["runs"][0]["reason"] == "Cleared"
-    assert "Cleared" in events(batch, "cleared-running")
+    until("it is told", lambda: "Cleared" in events(batch, "cleared-running"))
     batch.patch("cleared-running", shutdown="Stop")
     until_phase(batch, "cleared-running", "Failed", reason="Stopped", seconds=BOUND)
 
@@ -98,7 +98,7 @@ def test_marked_success_while_it_runs(airflow: Airflow, batch: Namespace) -> Non
     airflow.mark(status["dagRunId"], "success")
     until_phase(batch, "marked-success", "Succeeded", reason="MarkedSuccess", seconds=BOUND)
     pod_gone(batch, status)
-    assert "MarkedSuccess" in events(batch, "marked-success")
+    until("it is told", lambda: "MarkedSuccess" in events(batch, "marked-success"))
 
 
 def test_marked_failed_while_it_runs(airflow: Airflow, batch: Namespace) -> None:
@@ -106,7 +106,7 @@ def test_marked_failed_while_it_runs(airflow: Airflow, batch: Namespace) -> None
     airflow.mark(status["dagRunId"], "failed")
     until_phase(batch, "marked-failed", "Failed", reason="MarkedFailed", seconds=BOUND)
     pod_gone(batch, status)
-    assert "MarkedFailed" in events(batch, "marked-failed")
+    until("it is told", lambda: "MarkedFailed" in events(batch, "marked-failed"))
 
 
 def test_marked_failed_before_it_starts(airflow: Airflow, batch: Namespace) -> None:
@@ -133,13 +133,13 @@ def test_deleted_while_it_runs(airflow: Airflow, batch: Namespace) -> None:
     airflow.delete(status["dagRunId"])
     until_phase(batch, "deleted", "Failed", seconds=BOUND)
     pod_gone(batch, status)
-    assert {"DagRunLost", "MarkedFailed"} & events(batch, "deleted")
+    until("it is told", lambda: {"DagRunLost", "MarkedFailed"} & events(batch, "deleted"))
 
 
 def test_deleted_while_it_is_queued(batch: Namespace) -> None:
     """No pod tells the operator of it, so this one takes longest."""
     until_phase(batch, QUEUED, "Failed", reason="DagRunLost", seconds=75)
-    assert "DagRunLost" in events(batch, QUEUED)
+    until("it is told", lambda: "DagRunLost" in events(batch, QUEUED))
     batch.patch(QUEUED, rerun="now")
     assert until_phase(batch, QUEUED, "Queued")["runs"][-1]["number"] == 2
 

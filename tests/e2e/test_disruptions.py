@@ -71,7 +71,7 @@ def check(namespace: Namespace, name: str, reason: str, seconds: float = 90) -> 
     assert first["podName"] != second["podName"]
     if "finishedAt" in first:
         assert datetime.fromisoformat(first["finishedAt"]) <= datetime.fromisoformat(second["startedAt"])
-    assert "AttemptFailed" in events(namespace, name)
+    until("it is told", lambda: "AttemptFailed" in events(namespace, name))
     return status
 
 

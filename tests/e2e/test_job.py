@@ -59,7 +59,7 @@ def test_a_failing_container_shows_its_exit_code_and_last_words(airflow: Airflow
     assert [line for line in log if line.startswith("line ")] == [f"line {i}" for i in range(1, 201)]
     assert log.count("no such table") == 1
     assert condition(status, "Succeeded")["status"] == "False"
-    assert events(batch, "failing") == {"Error"}
+    until("it is told", lambda: events(batch, "failing") == {"Error"})
 
 
 def test_a_job_that_runs_too_long_is_ended(batch: Namespace) -> None:

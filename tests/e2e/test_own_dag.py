@@ -98,7 +98,7 @@ def test_params_may_not_stand_in_for_fields(airflow: Airflow, batch: Namespace) 
 def test_a_dag_that_does_not_exist_is_waited_for(batch: Namespace) -> None:
     status = until_phase(batch, "missing", "Pending", reason="DagMissing")
     assert "no-such-dag" in status["message"]
-    assert "DagMissing" in events(batch, "missing")
+    until("it is told", lambda: "DagMissing" in events(batch, "missing"))
     batch.kubectl("delete", "acj", "missing", "--timeout=20s")
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from tests.support.airflow import Airflow
 from tests.support.cluster import Json, Namespace
 from tests.support.jobs import ATTEMPT, attempts, ended, events, job, until_phase
+from tests.support.wait import until
 
 SOON = {"initialSeconds": 0}
 
@@ -71,7 +72,7 @@ def test_fails_twice_then_succeeds_with_growing_pauses(airflow: Airflow, batch: 
     assert (first >= 1, second >= 3) == (True, True), (first, second)
     log = "\n".join(airflow.log(status["dagRunId"]))
     assert all(int(seconds) <= 4 for seconds in re.findall(r"The next attempt begins in (\d+) s", log)), log
-    assert "AttemptFailed" in events(batch, "third-time")
+    until("it is told", lambda: "AttemptFailed" in events(batch, "third-time"))
 
 
 def test_no_more_attempts_than_backoff_limit_says(batch: Namespace) -> None:

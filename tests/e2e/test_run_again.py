@@ -41,7 +41,7 @@ def test_a_changed_spec_replaces_what_runs(airflow: Airflow, batch: Namespace) -
     assert airflow.run(first["dagRunId"])["state"] == "failed"
     assert [(run["number"], run["phase"]) for run in status["runs"]] == [(1, "Failed"), (2, "Succeeded")]
     assert status["runs"][0]["dagRunId"] == first["dagRunId"] != status["dagRunId"]
-    assert "SpecChanged" in events(batch, "running")
+    until("it is told", lambda: "SpecChanged" in events(batch, "running"))
 
 
 def test_a_changed_spec_runs_after_a_failure(airflow: Airflow, batch: Namespace) -> None:

@@ -66,7 +66,7 @@ def test_shut_down_while_running(airflow: Airflow, batch: Namespace) -> None:
     until_phase(batch, "shut-down", "Running", reason="Stopping", seconds=5)
     status = check_stopped(airflow, batch, "shut-down", "Failed", "Stopped")
     assert condition(status, "Finished")["status"] == "True"
-    assert "Stopped" in events(batch, "shut-down")
+    until("it is told", lambda: "Stopped" in events(batch, "shut-down"))
 
 
 def test_taking_shutdown_back_runs_nothing_and_rerun_does(airflow: Airflow, batch: Namespace) -> None:

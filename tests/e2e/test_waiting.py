@@ -32,7 +32,7 @@ def check_too_late(namespace: Namespace, name: str, cause: str) -> Json:
     status = ended(namespace, name)
     assert (status["phase"], status["reason"]) == ("Failed", "StartDeadlineExceeded")
     assert cause in status["message"], status["message"]
-    assert "StartDeadlineExceeded" in events(namespace, name)
+    until("it is told", lambda: "StartDeadlineExceeded" in events(namespace, name))
     return status
 
 

@@ -74,7 +74,7 @@ def test_shut_down_while_running(world: World) -> None:
     assert conditions(status) == {"Triggered": "True", "Finished": "True", "Succeeded": "False"}
     assert "completionTime" in status
     assert "spec.rerun" in status["message"]
-    assert world.events("stopped")[-1] == "Stopped"
+    until("it is told", lambda: world.events("stopped")[-1:] == ["Stopped"])
     until("the finalizer is gone", lambda: world.released("stopped"))
 
     world.namespace.patch("stopped", rerun="again")
@@ -140,7 +140,7 @@ def given_up(world: World, name: str, waited_for: str) -> None:
     status = world.wait(name, "Failed", "StartDeadlineExceeded")
     assert waited_for in status["message"]
     assert conditions(status)["Finished"] == "True"
-    assert world.events(name)[-1] == "StartDeadlineExceeded"
+    until("it is told", lambda: world.events(name)[-1:] == ["StartDeadlineExceeded"])
 
 
 def test_no_pod_in_time(world: World) -> None:

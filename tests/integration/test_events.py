@@ -39,7 +39,7 @@ def test_a_job_that_is_tried_twice(world: World) -> None:
     world.airflow.finish(run, "failed")
     world.wait("twice", "Failed")
     until("all are there", lambda: len(world.events("twice")) >= 2)
-    assert world.events("twice") == ["AttemptFailed", "Error"]
+    until("it is told", lambda: world.events("twice") == ["AttemptFailed", "Error"])
     seen = world.namespace.kubectl("describe", "acj", "twice").stdout
     assert "Attempt 1 ended: Error (exit code 3)" in seen
     assert "airflow-container-job" in seen
@@ -76,7 +76,7 @@ def test_a_restart_tells_nothing_again(world: World) -> None:
     world.operator.start()
     world.triggered("after")
     stays("nothing again", lambda: world.events("restarted") == ["ImagePullBackOff"], seconds=3)
-    assert world.events("finished") == ["MarkedFailed"]
+    until("it is told", lambda: world.events("finished") == ["MarkedFailed"])
     world.airflow.finish(run, "success")
     world.wait("restarted", "Succeeded")
     until("the end is told", lambda: len(world.events("restarted")) == 2)

@@ -89,7 +89,7 @@ def test_what_keeps_a_run_from_starting_is_named(
     finally:
         repair()
     world.wait(name, "Queued", "Starting")
-    assert reason in world.events(name)
+    until("it is told", lambda: reason in world.events(name))
     for one in (name, f"{name}-runs"):
         world.namespace.delete(one)
 
@@ -143,7 +143,7 @@ def test_marked_before_its_end(world: World, state: str, phase: str, reason: str
     status = world.wait(name, phase, reason)
     assert status["dagRunState"] == state
     assert conditions(status)["Finished"] == "True"
-    assert world.events(name) == [reason]
+    until("it is told", lambda: world.events(name) == [reason])
     until("the finalizer is gone", lambda: world.released(name))
 
 
@@ -170,7 +170,7 @@ def test_marked_after_its_end(world: World, ended: str, marked: str, phase: str,
     assert status["dagRunState"] == marked
     assert conditions(status)["Succeeded"] == str(phase == "Succeeded")
     assert [(one["number"], one["phase"], one["reason"]) for one in status["runs"]] == [(1, phase, reason)]
-    assert world.events(name)[-1] == reason
+    until("it is told", lambda: world.events(name)[-1:] == [reason])
     stays("it is written once", lambda: world.namespace.status(name) == status, seconds=3)
 
 
@@ -201,7 +201,7 @@ def test_cleared_after_its_end(world: World) -> None:
         (1, "Failed", run),
         (2, "Succeeded", run),
     ]
-    assert "Cleared" in world.events("cleared")
+    until("it is told", lambda: "Cleared" in world.events("cleared"))
     assert len(world.runs_of("cleared")) == 1
     until("the finalizer is gone", lambda: world.released("cleared"))
 
@@ -246,7 +246,7 @@ def test_deleted_before_its_end(world: World) -> None:
     world.airflow.delete_run(run)
     world.wait("lost", "Failed", "DagRunLost")
     assert world.runs_of("lost") == []
-    assert world.events("lost") == ["DagRunLost"]
+    until("it is told", lambda: world.events("lost") == ["DagRunLost"])
     world.namespace.patch("lost", rerun="again")
     world.wait("lost", "Queued")
     assert len(world.runs_of("lost")) == 1
