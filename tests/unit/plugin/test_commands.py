@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from kubectl_acj import cluster as cluster_module
+from kubectl_acj import output, streaming
 from kubectl_acj.cli import cli
 from kubectl_acj.completion import answer
 from kubectl_acj.job import Json
@@ -205,6 +208,39 @@ def test_run_shows_the_log_of_each_attempt_and_ends_as_the_job(
         "hello: Running",
         "hello: Failed: Error, exit code 3",
     ]
+
+
+def test_a_log_that_is_read_slowly_is_shown_once(
+    server: Script, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours pass while a piece is being written, and the job is over: still it is waited for."""
+    over = job("Succeeded", attempts=[{"number": 1, "podName": "first"}])
+    server.answer(f"GET {JOBS}/hello", (200, job()))
+    server.answer(f"GET {JOBS}", listed(job("Running")))
+    server.answer(f"WATCH {JOBS}", (200, ["a piece is being written", version(over), OVER]))
+    server.answer(f"GET {PODS}", listed(pod("first", state=STARTED)))
+    server.answer(f"WATCH {PODS}", (200, [OVER]))
+    server.answer(f"GET {PODS}/first/log", (200, "one\n"))
+    written: list[bytes] = []
+    now, writing, read = 0, server.reached["a piece is being written"], threading.Event()
+
+    def write(piece: bytes) -> None:
+        written.append(piece)
+        writing.set()
+        read.wait(30)
+
+    def monotonic() -> float:
+        nonlocal now
+        if writing.is_set() and threading.current_thread() is threading.main_thread() and not read.is_set():
+            now += 3600
+            if now == 3 * 3600:
+                read.set()
+        return now
+
+    monkeypatch.setattr(output, "raw", write)
+    monkeypatch.setattr(streaming, "time", SimpleNamespace(monotonic=monotonic))
+    assert plugin("logs", "-f", "hello") == 0
+    assert written == [b"one\n"]
 
 
 def test_a_pod_that_is_gone_is_named_with_where_its_log_is(
