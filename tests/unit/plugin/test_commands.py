@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -241,6 +244,25 @@ def test_a_log_that_is_read_slowly_is_shown_once(
     monkeypatch.setattr(streaming, "time", SimpleNamespace(monotonic=monotonic))
     assert plugin("logs", "-f", "hello") == 0
     assert written == [b"one\n"]
+
+
+def test_a_timeout_is_kept_while_nobody_reads_the_log(server: Script, kubeconfig: Path) -> None:
+    server.answer(f"POST {JOBS}", (201, job()))
+    serve(server, job("Running"))
+    log = f"GET {PODS}/first/log"
+    server.answer(f"WATCH {JOBS}", (200, [version(job("Running")), log, version(job("Queued")), OVER]))
+    server.answer(f"GET {PODS}", listed(pod("first", state=STARTED)))
+    server.answer(f"WATCH {PODS}", (200, [OVER]))
+    server.answer(log, (200, "more than a pipe holds\n" * 10_000))
+    words = [f"--kubeconfig={kubeconfig}", "run", "hello", "--image=i", "--timeout=2s"]
+    command = [sys.executable, "-c", "from kubectl_acj.cli import main; main()", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.wait(60) == 3
+        finally:
+            process.kill()
+        assert process.stderr is not None
+        assert "timed out waiting for the end of hello; hello goes on" in process.stderr.read()
 
 
 def test_a_pod_that_is_gone_is_named_with_where_its_log_is(
