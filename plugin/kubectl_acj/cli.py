@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import NoReturn
 
 import click
 
-from kubectl_acj import options
+from kubectl_acj import options, output
 from kubectl_acj.commands.change import rerun, stop
 from kubectl_acj.commands.describe import describe
 from kubectl_acj.commands.list import list_jobs
@@ -53,4 +54,7 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
+    except Exception:  # noqa: BLE001 - Python's own exit code would be that of a job that failed
+        output.tell(traceback.format_exc().rstrip())
+        code = ExitCode.REFUSED
     sys.exit(code)

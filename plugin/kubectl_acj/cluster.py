@@ -251,6 +251,8 @@ def _told(name: str = "", namespace: str = "") -> Iterator[None]:
         raise PluginError(_words(error)) from error
     except urllib3.exceptions.HTTPError as error:
         raise _Broken(f"the cluster does not answer: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise _Broken(f"no whole answer: {error!r}") from error
 
 
 def _words(error: client.ApiException) -> str:

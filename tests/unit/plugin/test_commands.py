@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ import yaml
 from kubectl_acj import cluster as cluster_module
 from kubectl_acj import output, streaming
 from kubectl_acj.cli import cli
+from kubectl_acj.cluster import Change, Cluster
 from kubectl_acj.completion import answer
 from kubectl_acj.job import Json
 from tests.unit.plugin.builders import RUN, job, pod
@@ -93,9 +95,40 @@ def test_a_watch_that_breaks_or_expires_is_opened_again(
         (200, [version(job("Running"))]),
         (503, {"message": "starting"}),
         (200, [version(job("Running")), expired]),
+        (200, [version(job("Running")), {"type": "MODIFIED"}]),
         (200, [version(job("Succeeded")), OVER]),
     )
     assert plugin("wait", "hello") == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [(JOBS, "Error: no whole answer: JSONDecodeError"), (f"{JOBS}/hello", "Traceback")]
+)
+@pytest.mark.parametrize("words", [["wait", "hello"], ["run", "hello", "--image=i"], ["logs", "-f", "hello"]])
+def test_what_is_no_answer_of_an_api_server_is_no_failure_of_the_job(  # noqa: PLR0917 - a table and its fixtures
+    server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str], path: str, said: str, words: list[str]
+) -> None:
+    server.answer(f"POST {JOBS}", (201, job()))
+    server.answer(f"GET {PODS}", listed())
+    server.answer(f"WATCH {PODS}", (200, [OVER]))
+    serve(server, job("Running"))
+    server.answer(f"GET {path}", (200, "<html>"))
+    assert plugin(*words) == 4
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["wait", "hello"], ["list", "--watch"]])
+def test_an_error_that_nobody_expects_ends_the_waiting(
+    plugin: Plugin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    def fail(*_: object, **__: object) -> Iterator[Change]:
+        yield from [Change(job("Running"), deleted=False)]
+        raise RuntimeError("\x1b[2Jnobody knows")
+
+    monkeypatch.setattr(Cluster, "follow_job", fail)
+    monkeypatch.setattr(Cluster, "follow_jobs", fail)
+    assert plugin(*words) == 4
+    assert "RuntimeError: \\x1b[2Jnobody knows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
