@@ -16,7 +16,7 @@ from kubectl_acj.commands.logs import logs
 from kubectl_acj.commands.open import open_run
 from kubectl_acj.commands.run import run
 from kubectl_acj.commands.wait import wait_for
-from kubectl_acj.errors import ExitCode
+from kubectl_acj.errors import ExitCode, PluginError
 
 PROGRAM = "kubectl acj"
 
@@ -51,6 +51,9 @@ def main() -> NoReturn:
         code = cli.main(prog_name=PROGRAM, standalone_mode=False)
     except click.Abort:
         code = ExitCode.INTERRUPTED
+    except PluginError as error:  # which may hold words of others
+        output.tell(f"Error: {error.message}")
+        code = error.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -137,6 +137,7 @@ def test_an_error_that_nobody_expects_ends_the_waiting(
         (404, {"message": "not found"}, 'there is no AirflowContainerJob "hello" in namespace "team-a"'),
         (404, "404 page not found\n", "the cluster does not know AirflowContainerJobs: install the CRD"),
         (403, {"message": 'User "ada" cannot get'}, 'the cluster refuses: User "ada" cannot get'),
+        (403, {"message": "\x1b[2Jall is well\r"}, "the cluster refuses: \\x1b[2Jall is well\\r"),
     ],
 )
 def test_refusals(  # noqa: PLR0917 - a table and its fixtures
@@ -361,8 +362,10 @@ def test_open_writes_the_address_of_a_web_page_only(
     serve(server, job("Running", dagRunUrl="http://airflow.example/x"))
     assert plugin("open", "hello") == 0
     assert capsys.readouterr().out == "http://airflow.example/x\n"
-    serve(server, job("Running", dagRunUrl="file:///etc/passwd"))
-    assert plugin("open", "hello") == 4
+    for address in ("file:///etc/passwd", "http://airflow.example/\x1b[2J", "http://airflow.example/\nx"):
+        serve(server, job("Running", dagRunUrl=address))
+        assert plugin("open", "hello") == 4
+        assert capsys.readouterr().out == ""
     serve(server, job("Pending", reason="Held"))
     assert plugin("open", "hello") == 4
     assert "hello has no DagRun: Pending: Held" in capsys.readouterr().err
