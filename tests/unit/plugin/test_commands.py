@@ -341,6 +341,24 @@ def test_stop_and_rerun_say_it_in_the_spec(server: Script, plugin: Plugin, capsy
     ]
 
 
+@pytest.mark.parametrize(("verb", "did"), [("stop", "is being stopped"), ("rerun", "runs again")])
+def test_one_jobs_error_does_not_keep_the_others_from_being_changed(
+    server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str], verb: str, did: str
+) -> None:
+    for name in ("refused", "hello"):
+        server.answer(f"GET {JOBS}/{name}", (200, job("Running", name=name)))
+    server.answer(f"GET {JOBS}/gone", (404, {"message": "not found"}))
+    server.answer(f"PATCH {JOBS}/refused", (403, {"message": "not yours"}))
+    server.answer(f"PATCH {JOBS}/hello", (200, job("Running", generation=2)))
+    assert plugin(verb, "gone", "refused", "hello") == 4
+    out, err = capsys.readouterr()
+    assert out == f"airflowcontainerjob.acj.dev/hello {did}\n"
+    assert err.splitlines() == [
+        'Error: there is no AirflowContainerJob "gone" in namespace "team-a"',
+        "Error: the cluster refuses: not yours",
+    ]
+
+
 def test_stop_leaves_alone_what_is_over(server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
     serve(server, job("Succeeded", reason="Completed"))
     assert plugin("stop", "hello") == 0
@@ -352,8 +370,11 @@ def test_rerun_wants_a_new_text(server: Script, plugin: Plugin, capsys: pytest.C
     found = job("Succeeded")
     found["spec"]["rerun"] = "again"
     serve(server, found)
-    assert plugin("rerun", "hello", "--text=again") == 2
+    server.answer(f"GET {JOBS}/other", (200, job("Succeeded", name="other")))
+    server.answer(f"PATCH {JOBS}/other", (200, job("Succeeded", name="other")))
+    assert plugin("rerun", "other", "hello", "--text=again") == 2
     assert 'hello has "again" in spec.rerun already' in capsys.readouterr().err
+    assert not [what for what, _, _ in server.asked if what.startswith("PATCH")]
 
 
 def test_open_writes_the_address_of_a_web_page_only(
