@@ -156,6 +156,18 @@ def test_no_cluster(plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no cluster to talk to" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"<html>", b"- a", b"contexts: [a]", b""])
+def test_a_broken_kubeconfig(
+    plugin: Plugin, capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes
+) -> None:
+    broken = tmp_path / "broken"
+    broken.write_bytes(content)
+    for path in (broken, tmp_path):
+        assert plugin("list", f"--kubeconfig={path}", connected=False) == 4
+        assert capsys.readouterr().err.startswith("Error: no cluster to talk to")
+        assert answer(["list", f"--kubeconfig={path}", "--context"], "") == [":4"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
