@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import NoReturn
 
 import click
 
-from kubectl_acj import options
+from kubectl_acj import options, output
 from kubectl_acj.commands.change import rerun, stop
 from kubectl_acj.commands.describe import describe
 from kubectl_acj.commands.list import list_jobs
@@ -15,7 +16,7 @@ from kubectl_acj.commands.logs import logs
 from kubectl_acj.commands.open import open_run
 from kubectl_acj.commands.run import run
 from kubectl_acj.commands.wait import wait_for
-from kubectl_acj.errors import ExitCode
+from kubectl_acj.errors import ExitCode, PluginError
 
 PROGRAM = "kubectl acj"
 
@@ -50,7 +51,13 @@ def main() -> NoReturn:
         code = cli.main(prog_name=PROGRAM, standalone_mode=False)
     except click.Abort:
         code = ExitCode.INTERRUPTED
+    except PluginError as error:  # which may hold words of others
+        output.tell(f"Error: {error.message}")
+        code = error.exit_code
     except click.ClickException as error:
         error.show()
         code = error.exit_code
+    except Exception:  # noqa: BLE001 - Python's own exit code would be that of a job that failed
+        output.tell(traceback.format_exc().rstrip())
+        code = ExitCode.REFUSED
     sys.exit(code)

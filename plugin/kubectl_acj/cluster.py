@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self
 
 import urllib3
+import yaml
 from kubernetes import client, config, watch
 
 from airflow_container_job.job import GROUP, PLURAL, VERSION
@@ -34,6 +35,17 @@ PAUSE_SECONDS: Final = 1.0
 
 BROKEN: Final = frozenset({410, 429, 500, 502, 503, 504})
 """Answers after which a watch is begun anew: it has expired, or the server is busy or away."""
+
+UNREADABLE: Final = (
+    config.ConfigException,
+    yaml.YAMLError,
+    OSError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What the client raises at a kubeconfig that is not there or is none: it hardly looks at what it reads."""
 
 
 class Change(NamedTuple):
@@ -64,7 +76,7 @@ class Cluster:
                 contexts, current = config.list_kube_config_contexts(kubeconfig)
                 used = current if context is None else next(one for one in contexts if one["name"] == context)
                 chosen = used["context"].get("namespace")
-        except config.ConfigException as error:
+        except UNREADABLE as error:
             raise PluginError(f"no cluster to talk to: {error}; set KUBECONFIG, or use --kubeconfig") from error
         settings.retries = 0  # what it would say of them is not for the user's terminal
         return cls(client.ApiClient(settings), namespace or chosen or "default")
@@ -177,8 +189,8 @@ def contexts(kubeconfig: str | None) -> list[str]:
     """The names of the kubeconfig's contexts. Raises PluginError."""
     try:
         found, _ = config.list_kube_config_contexts(kubeconfig)
-    except config.ConfigException as error:
-        raise PluginError(str(error)) from error
+    except UNREADABLE as error:
+        raise PluginError(f"the kubeconfig cannot be read: {error}") from error
     return [one["name"] for one in found]
 
 
@@ -251,6 +263,8 @@ def _told(name: str = "", namespace: str = "") -> Iterator[None]:
         raise PluginError(_words(error)) from error
     except urllib3.exceptions.HTTPError as error:
         raise _Broken(f"the cluster does not answer: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise _Broken(f"no whole answer: {error!r}") from error
 
 
 def _words(error: client.ApiException) -> str:

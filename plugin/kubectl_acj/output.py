@@ -85,8 +85,7 @@ def raw(piece: bytes) -> None:
 
 def tell(sentence: str) -> None:
     """Say something about the command's own work, on standard error."""
-    with _writing:
-        click.echo(printable(sentence), err=True)
+    click.echo(printable(sentence), err=True)
 
 
 def report(jobs: Sequence[Json], form: str | None, done: Callable[[Json], str]) -> None:

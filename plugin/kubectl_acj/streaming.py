@@ -6,9 +6,10 @@ the job, whose end ends all.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Final
 
 from dynamic_pod import contract
@@ -20,7 +21,10 @@ from kubectl_acj.job import Json
 from kubectl_acj.watching import Deadline, merged
 
 LAST_LINES_SECONDS: Final = 10
-"""How long the end of a log may take to arrive once the job is over."""
+"""How long the API server may be silent on a log once the job is over; a slow reader of ours is not counted."""
+
+POLL_SECONDS: Final = 0.2
+"""How often to look whether it does."""
 
 
 def follow(cluster: Cluster, name: str, deadline: Deadline) -> tuple[Json, set[str]]:
@@ -47,17 +51,16 @@ def follow(cluster: Cluster, name: str, deadline: Deadline) -> tuple[Json, set[s
                 readers[pod_name].start()
         if resource.over(job):
             break
+    over_at = time.monotonic()
     for reader in readers.values():
-        reader.join(LAST_LINES_SECONDS)
+        while reader.is_alive() and time.monotonic() - max(reader.silent_since, over_at) < LAST_LINES_SECONDS:
+            reader.join(POLL_SECONDS)
     return job, {pod_name for pod_name, reader in readers.items() if reader.whole}
 
 
 def show(cluster: Cluster, job: Json, pod_name: str, *, follow: bool) -> None:
     """Write a pod's log to standard output, as it is. Raises PluginError."""
-    pieces = cluster.log(pod_name, follow=follow)
-    if "dagId" in job["spec"]:  # whose pods may run side by side
-        pieces = (f"[{pod_name}] ".encode() + line for line in _lines(pieces))
-    for piece in pieces:
+    for piece in _pieces(cluster, job, pod_name, follow=follow):
         output.raw(piece)
 
 
@@ -76,12 +79,17 @@ class _Reader(threading.Thread):
         super().__init__(daemon=True)
         self.whole = False
         """Whether the log was shown to its end."""
-        self._show = partial(show, cluster, job, pod_name, follow=True)
+        self.silent_since = time.monotonic()
+        """Since when the API server is waited for, on the monotonic clock; infinite while a piece is being written."""
+        self._pieces = _pieces(cluster, job, pod_name, follow=True)
         self._pod_name = pod_name
 
     def run(self) -> None:
         try:
-            self._show()
+            for piece in self._pieces:
+                self.silent_since = math.inf
+                output.raw(piece)
+                self.silent_since = time.monotonic()
             self.whole = True
         except PluginError as error:
             output.tell(f"the log of pod {self._pod_name} breaks off: {error.message}")
@@ -94,6 +102,14 @@ def _tell(job: Json, told: str) -> str:
         message = resource.status(job).get("message", "")
         output.tell(f"{job['metadata']['name']}: {said}" + (f" ({message})" if message else ""))
     return said
+
+
+def _pieces(cluster: Cluster, job: Json, pod_name: str, *, follow: bool) -> Iterator[bytes]:
+    """A pod's log as it is to be written."""
+    pieces = cluster.log(pod_name, follow=follow)
+    if "dagId" in job["spec"]:  # whose pods may run side by side
+        return (f"[{pod_name}] ".encode() + line for line in _lines(pieces))
+    return pieces
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from kubectl_acj import job as resource
 from kubectl_acj.cluster import Change, Cluster
-from kubectl_acj.errors import NoSuchJob, PluginError, TimedOut
+from kubectl_acj.errors import NoSuchJob, TimedOut
 from kubectl_acj.job import Json
 
 TICK_SECONDS: Final = 0.2
@@ -35,13 +35,13 @@ class Deadline:
 
 def merged(deadline: Deadline, waited_for: str, *sources: Iterable[Change]) -> Iterator[Change]:
     """Give the changes of all sources as they come. Raises TimedOut, and what a source raises."""
-    found: queue.SimpleQueue[Change | PluginError] = queue.SimpleQueue()
+    found: queue.SimpleQueue[Change | Exception] = queue.SimpleQueue()
 
     def read(source: Iterable[Change]) -> None:
         try:
             for change in source:
                 found.put(change)
-        except PluginError as error:
+        except Exception as error:  # noqa: BLE001 - raised below; an end unseen would be waited for
             found.put(error)
 
     for source in sources:
@@ -52,7 +52,7 @@ def merged(deadline: Deadline, waited_for: str, *sources: Iterable[Change]) -> I
         except queue.Empty:
             deadline.check(waited_for)
             continue
-        if isinstance(change, PluginError):
+        if isinstance(change, Exception):
             raise change
         yield change
         deadline.check(waited_for)

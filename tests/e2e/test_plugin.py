@@ -224,9 +224,3 @@ def test_kubectl_completes_our_words(acj: Plugin, typed: list[str], offered: str
     *candidates, directive = acj.complete(*typed)
     assert offered in [candidate.partition("\t")[0] for candidate in candidates]
     assert directive == ":4"
-
-
-def test_the_operators_image_is_without_the_plugin(batch: Namespace) -> None:
-    look = "import importlib.util, shutil; print(importlib.util.find_spec('kubectl_acj'), shutil.which('kubectl-acj'))"
-    operator = ["--namespace=airflow-container-job", "exec", "deployment/operator", "--", "python", "-c", look]
-    assert batch.cluster.kubectl(*operator).stdout == "None None\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,19 @@ def test_it_ends_in_time_and_names_the_cluster_and_files_that_there_are(job: dic
     assert f"--name {cluster.NAME} " in commands
     (go,) = (step["with"] for step in job["steps"] if "setup-go" in step.get("uses", ""))
     assert all((ROOT / file).is_file() for file in go.values())
+
+
+def test_collecting_logs_adds_no_second_failure(job: dict[str, Any], tmp_path: Path) -> None:
+    """Where nothing was brought up, there is none; lint never has one."""
+    afterwards = [step for step in job["steps"] if "failure()" in step.get("if", "")]
+    assert [step["if"] for step in afterwards] == ["failure() && matrix.target != 'lint'"] * 2
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("bash", "mkdir", "cp"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    (script,) = (step["run"] for step in afterwards if "run" in step)
+    environment = {"HOME": str(tmp_path), "PATH": str(programs)}
+    subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, check=True)
 
 
 def test_actions_are_pinned_by_major_version(job: dict[str, Any]) -> None:

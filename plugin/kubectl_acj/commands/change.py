@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import click
 
 from kubectl_acj import job as resource
 from kubectl_acj import options, output
 from kubectl_acj.cluster import Cluster
-from kubectl_acj.errors import ExitCode
+from kubectl_acj.errors import ExitCode, PluginError
 from kubectl_acj.job import Json
+
+Subject = TypeVar("Subject")
 
 STOP_EXAMPLES = """\b
 Examples:
@@ -41,16 +43,19 @@ Examples:
 def stop(cluster: Cluster, names: tuple[str, ...], *, form: str | None) -> ExitCode:
     """End jobs: their DagRuns and pods are stopped, and they are Failed for the reason Stopped.
 
-    Sets spec.shutdown to Stop, and does not wait. What is over already is left as it is.
+    Sets spec.shutdown to Stop, and does not wait. What is over already is left as it is. What cannot be done for one
+    job does not keep the others from it; the exit code tells of it.
     """
 
-    def end(job: Json) -> Json:
-        return job if resource.over(job) else cluster.change(job["metadata"]["name"], {"shutdown": "Stop"})
+    def end(name: str) -> Json:
+        job = cluster.job(name)
+        return job if resource.over(job) else cluster.change(name, {"shutdown": "Stop"})
 
     def done(job: Json) -> str:
         return f"is over already, {resource.state(job)}" if resource.over(job) else "is being stopped"
 
-    return _for_each(cluster, names, form, end, done)
+    changed, code = _for_each(names, end)
+    return _report(changed, form, done, code)
 
 
 @click.command(epilog=RERUN_EXAMPLES, short_help="Run jobs again.")
@@ -62,27 +67,39 @@ def rerun(cluster: Cluster, names: tuple[str, ...], *, text: str | None, form: s
     """Run jobs again as they are; what still runs of them is stopped first.
 
     Sets spec.rerun to a new text, removes spec.shutdown, and does not wait. A suspended job runs when it is resumed.
+    What cannot be done for one job does not keep the others from it; the exit code tells of it.
     """
     text = text or output.now().isoformat()
 
     def again(job: Json) -> Json:
-        name = job["metadata"]["name"]
-        if job["spec"].get("rerun") == text:
-            raise click.BadParameter(f'{name} has "{text}" in spec.rerun already; a new text is what runs it again')
-        return cluster.change(name, {"rerun": text, "shutdown": None})
+        return cluster.change(job["metadata"]["name"], {"rerun": text, "shutdown": None})
 
     def done(job: Json) -> str:
         return "runs again once it is resumed" if job["spec"].get("suspend") else "runs again"
 
-    return _for_each(cluster, names, form, again, done)
+    found, unread = _for_each(names, cluster.job)
+    for job in found:  # all of them before any is changed
+        if job["spec"].get("rerun") == text:
+            name = job["metadata"]["name"]
+            raise click.BadParameter(f'{name} has "{text}" in spec.rerun already; a new text is what runs it again')
+    changed, refused = _for_each(found, again)
+    return _report(changed, form, done, refused or unread)
 
 
-def _for_each(
-    cluster: Cluster,
-    names: tuple[str, ...],
-    form: str | None,
-    change: Callable[[Json], Any],
-    done: Callable[[Json], str],
-) -> ExitCode:
-    output.report([change(cluster.job(name)) for name in names], form, done)
-    return ExitCode.DONE
+def _for_each(subjects: Iterable[Subject], do: Callable[[Subject], Json]) -> tuple[list[Json], ExitCode]:
+    """The jobs for which it could be done, and the exit code of the last error; all errors are told."""
+    jobs, code = [], ExitCode.DONE
+    for subject in subjects:
+        try:
+            jobs.append(do(subject))
+        except PluginError as error:
+            output.tell(f"Error: {error.message}")
+            code = error.exit_code
+    return jobs, code
+
+
+def _report(changed: list[Json], form: str | None, done: Callable[[Json], str], code: ExitCode) -> ExitCode:
+    """Write what became of the jobs, if of any; `code` as it is."""
+    if changed:
+        output.report(changed, form, done)
+    return code

@@ -56,7 +56,9 @@ def _live(changes: Iterable[Change], *, everywhere: bool) -> None:
     jobs: dict[tuple[str, str], Json] = {}
 
     def table() -> Table:
-        return output.table([jobs[key] for key in sorted(jobs)], output.now(), everywhere=everywhere)
+        # In rich's thread, too, while jobs come and go: sorted() copies the items at once, before it compares them.
+        ordered = [job for _, job in sorted(jobs.items(), key=lambda item: item[0])]
+        return output.table(ordered, output.now(), everywhere=everywhere)
 
     with Live(get_renderable=table, console=output.console(), refresh_per_second=2):
         for change in changes:

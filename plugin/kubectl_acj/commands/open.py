@@ -32,7 +32,7 @@ def open_run(cluster: Cluster, name: str, *, only_print: bool) -> ExitCode:
     address = resource.status(job).get("dagRunUrl", "")
     if not address:
         raise PluginError(f"{name} has no DagRun: {resource.state(job)}")
-    if not address.startswith(("http://", "https://")):
+    if not address.startswith(("http://", "https://")) or not address.isprintable():
         raise PluginError(f"the status of {name} holds no address of a web page in dagRunUrl")
     click.echo(address)
     if sys.stdout.isatty() and not only_print:

@@ -89,7 +89,7 @@ def serving() -> Iterator[Script]:
     try:
         yield script
     finally:
-        for event in script.reached.values():
+        for event in list(script.reached.values()):  # a thread may add one
             event.set()
         server.shutdown()
         server.server_close()

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from kubectl_acj import cluster as cluster_module
+from kubectl_acj import output, streaming
 from kubectl_acj.cli import cli
+from kubectl_acj.cluster import Change, Cluster
 from kubectl_acj.completion import answer
 from kubectl_acj.job import Json
 from tests.unit.plugin.builders import RUN, job, pod
@@ -87,9 +95,40 @@ def test_a_watch_that_breaks_or_expires_is_opened_again(
         (200, [version(job("Running"))]),
         (503, {"message": "starting"}),
         (200, [version(job("Running")), expired]),
+        (200, [version(job("Running")), {"type": "MODIFIED"}]),
         (200, [version(job("Succeeded")), OVER]),
     )
     assert plugin("wait", "hello") == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [(JOBS, "Error: no whole answer: JSONDecodeError"), (f"{JOBS}/hello", "Traceback")]
+)
+@pytest.mark.parametrize("words", [["wait", "hello"], ["run", "hello", "--image=i"], ["logs", "-f", "hello"]])
+def test_what_is_no_answer_of_an_api_server_is_no_failure_of_the_job(  # noqa: PLR0917 - a table and its fixtures
+    server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str], path: str, said: str, words: list[str]
+) -> None:
+    server.answer(f"POST {JOBS}", (201, job()))
+    server.answer(f"GET {PODS}", listed())
+    server.answer(f"WATCH {PODS}", (200, [OVER]))
+    serve(server, job("Running"))
+    server.answer(f"GET {path}", (200, "<html>"))
+    assert plugin(*words) == 4
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["wait", "hello"], ["list", "--watch"]])
+def test_an_error_that_nobody_expects_ends_the_waiting(
+    plugin: Plugin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    def fail(*_: object, **__: object) -> Iterator[Change]:
+        yield from [Change(job("Running"), deleted=False)]
+        raise RuntimeError("\x1b[2Jnobody knows")
+
+    monkeypatch.setattr(Cluster, "follow_job", fail)
+    monkeypatch.setattr(Cluster, "follow_jobs", fail)
+    assert plugin(*words) == 4
+    assert "RuntimeError: \\x1b[2Jnobody knows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -98,6 +137,7 @@ def test_a_watch_that_breaks_or_expires_is_opened_again(
         (404, {"message": "not found"}, 'there is no AirflowContainerJob "hello" in namespace "team-a"'),
         (404, "404 page not found\n", "the cluster does not know AirflowContainerJobs: install the CRD"),
         (403, {"message": 'User "ada" cannot get'}, 'the cluster refuses: User "ada" cannot get'),
+        (403, {"message": "\x1b[2Jall is well\r"}, "the cluster refuses: \\x1b[2Jall is well\\r"),
     ],
 )
 def test_refusals(  # noqa: PLR0917 - a table and its fixtures
@@ -114,6 +154,18 @@ def test_no_cluster(plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
     assert "use --kubeconfig" in capsys.readouterr().err
     assert plugin("list", "--kubeconfig=/no/such/file", connected=False) == 4
     assert "no cluster to talk to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"<html>", b"- a", b"contexts: [a]", b""])
+def test_a_broken_kubeconfig(
+    plugin: Plugin, capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes
+) -> None:
+    broken = tmp_path / "broken"
+    broken.write_bytes(content)
+    for path in (broken, tmp_path):
+        assert plugin("list", f"--kubeconfig={path}", connected=False) == 4
+        assert capsys.readouterr().err.startswith("Error: no cluster to talk to")
+        assert answer(["list", f"--kubeconfig={path}", "--context"], "") == [":4"]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +259,58 @@ def test_run_shows_the_log_of_each_attempt_and_ends_as_the_job(
     ]
 
 
+def test_a_log_that_is_read_slowly_is_shown_once(
+    server: Script, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours pass while a piece is being written, and the job is over: still it is waited for."""
+    over = job("Succeeded", attempts=[{"number": 1, "podName": "first"}])
+    server.answer(f"GET {JOBS}/hello", (200, job()))
+    server.answer(f"GET {JOBS}", listed(job("Running")))
+    server.answer(f"WATCH {JOBS}", (200, ["a piece is being written", version(over), OVER]))
+    server.answer(f"GET {PODS}", listed(pod("first", state=STARTED)))
+    server.answer(f"WATCH {PODS}", (200, [OVER]))
+    server.answer(f"GET {PODS}/first/log", (200, "one\n"))
+    written: list[bytes] = []
+    now, writing, read = 0, server.reached["a piece is being written"], threading.Event()
+
+    def write(piece: bytes) -> None:
+        written.append(piece)
+        writing.set()
+        read.wait(30)
+
+    def monotonic() -> float:
+        nonlocal now
+        if writing.is_set() and threading.current_thread() is threading.main_thread() and not read.is_set():
+            now += 3600
+            if now == 3 * 3600:
+                read.set()
+        return now
+
+    monkeypatch.setattr(output, "raw", write)
+    monkeypatch.setattr(streaming, "time", SimpleNamespace(monotonic=monotonic))
+    assert plugin("logs", "-f", "hello") == 0
+    assert written == [b"one\n"]
+
+
+def test_a_timeout_is_kept_while_nobody_reads_the_log(server: Script, kubeconfig: Path) -> None:
+    server.answer(f"POST {JOBS}", (201, job()))
+    serve(server, job("Running"))
+    log = f"GET {PODS}/first/log"
+    server.answer(f"WATCH {JOBS}", (200, [version(job("Running")), log, version(job("Queued")), OVER]))
+    server.answer(f"GET {PODS}", listed(pod("first", state=STARTED)))
+    server.answer(f"WATCH {PODS}", (200, [OVER]))
+    server.answer(log, (200, "more than a pipe holds\n" * 10_000))
+    words = [f"--kubeconfig={kubeconfig}", "run", "hello", "--image=i", "--timeout=2s"]
+    command = [sys.executable, "-c", "from kubectl_acj.cli import main; main()", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.wait(60) == 3
+        finally:
+            process.kill()
+        assert process.stderr is not None
+        assert "timed out waiting for the end of hello; hello goes on" in process.stderr.read()
+
+
 def test_a_pod_that_is_gone_is_named_with_where_its_log_is(
     server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,6 +353,24 @@ def test_stop_and_rerun_say_it_in_the_spec(server: Script, plugin: Plugin, capsy
     ]
 
 
+@pytest.mark.parametrize(("verb", "did"), [("stop", "is being stopped"), ("rerun", "runs again")])
+def test_one_jobs_error_does_not_keep_the_others_from_being_changed(
+    server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str], verb: str, did: str
+) -> None:
+    for name in ("refused", "hello"):
+        server.answer(f"GET {JOBS}/{name}", (200, job("Running", name=name)))
+    server.answer(f"GET {JOBS}/gone", (404, {"message": "not found"}))
+    server.answer(f"PATCH {JOBS}/refused", (403, {"message": "not yours"}))
+    server.answer(f"PATCH {JOBS}/hello", (200, job("Running", generation=2)))
+    assert plugin(verb, "gone", "refused", "hello") == 4
+    out, err = capsys.readouterr()
+    assert out == f"airflowcontainerjob.acj.dev/hello {did}\n"
+    assert err.splitlines() == [
+        'Error: there is no AirflowContainerJob "gone" in namespace "team-a"',
+        "Error: the cluster refuses: not yours",
+    ]
+
+
 def test_stop_leaves_alone_what_is_over(server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
     serve(server, job("Succeeded", reason="Completed"))
     assert plugin("stop", "hello") == 0
@@ -260,8 +382,11 @@ def test_rerun_wants_a_new_text(server: Script, plugin: Plugin, capsys: pytest.C
     found = job("Succeeded")
     found["spec"]["rerun"] = "again"
     serve(server, found)
-    assert plugin("rerun", "hello", "--text=again") == 2
+    server.answer(f"GET {JOBS}/other", (200, job("Succeeded", name="other")))
+    server.answer(f"PATCH {JOBS}/other", (200, job("Succeeded", name="other")))
+    assert plugin("rerun", "other", "hello", "--text=again") == 2
     assert 'hello has "again" in spec.rerun already' in capsys.readouterr().err
+    assert not [what for what, _, _ in server.asked if what.startswith("PATCH")]
 
 
 def test_open_writes_the_address_of_a_web_page_only(
@@ -270,8 +395,10 @@ def test_open_writes_the_address_of_a_web_page_only(
     serve(server, job("Running", dagRunUrl="http://airflow.example/x"))
     assert plugin("open", "hello") == 0
     assert capsys.readouterr().out == "http://airflow.example/x\n"
-    serve(server, job("Running", dagRunUrl="file:///etc/passwd"))
-    assert plugin("open", "hello") == 4
+    for address in ("file:///etc/passwd", "http://airflow.example/\x1b[2J", "http://airflow.example/\nx"):
+        serve(server, job("Running", dagRunUrl=address))
+        assert plugin("open", "hello") == 4
+        assert capsys.readouterr().out == ""
     serve(server, job("Pending", reason="Held"))
     assert plugin("open", "hello") == 4
     assert "hello has no DagRun: Pending: Held" in capsys.readouterr().err
