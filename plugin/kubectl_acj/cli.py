@@ -26,7 +26,7 @@ Exit codes:
   1    run and wait: the job failed
   2    wrong usage
   3    the time of --timeout was over
-  4    the cluster or Airflow refuses, does not answer, or has no such job
+  4    the cluster or Airflow refuses, does not answer, or has no such job; or any other error
   130  interrupted with Ctrl-C
 """
 
