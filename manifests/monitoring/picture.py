@@ -2,13 +2,14 @@
 
     python manifests/monitoring/picture.py http://127.0.0.1:9090 --minutes 15 --output docs/monitoring-dashboard.png
 
-It asks as Grafana does: each query over the whole time, in steps of its panel's width, with Grafana's variables filled in.
-It knows what the dashboard uses, and refuses what it does not know, so that no picture shows less than Grafana would.
+It asks as Grafana does: each query over the whole time, in steps that fit the panel, with Grafana's variables filled
+in. It knows what the dashboard uses and refuses all else, so that no picture shows less than Grafana would.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import re
@@ -22,62 +23,46 @@ from typing import Any, Final
 import numpy as np
 import requests
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
+from PIL import Image
 
 DASHBOARD: Final = Path(__file__).with_name("dashboard.json")
 
 Json = dict[str, Any]
-Values = NDArray[np.float64]
+Numbers = NDArray[np.floating[Any]]
 
 
 class PictureError(Exception):
     """What keeps the picture from being drawn; names the panel, and the query where it is one."""
 
 
-# --- What is asked -----------------------------------------------------------------------------------------------------
+# What is asked
 
-NICE_STEPS: Final = (
-    1,
-    2,
-    5,
-    10,
-    15,
-    20,
-    30,
-    60,
-    120,
-    300,
-    600,
-    900,
-    1200,
-    1800,
-    3600,
-    7200,
-    10800,
-    21600,
-    43200,
-    86400,
+MINUTE, HOUR, DAY = 60, 3600, 86400
+NICE: Final = (
+    *(1, 2, 5, 10, 15, 20, 30),
+    *(minutes * MINUTE for minutes in (1, 2, 5, 10, 15, 20, 30)),
+    *(hours * HOUR for hours in (1, 2, 3, 6, 12, 24)),
 )
-"""Seconds between two points that Grafana rounds to."""
+"""Seconds that Grafana rounds the step between two points to."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """The time that the picture shows: seconds since 1970, and seconds between two scrapes."""
+    """The time that the picture shows, in seconds since 1970, and the seconds between two scrapes."""
 
     since: float
     until: float
     scrape_interval: float
 
     def step(self, width: int) -> float:
-        """Grafana's $__interval for a panel of so many pixels, in seconds: never less than a scrape takes to come."""
+        """Grafana's $__interval in a panel of so many pixels, in seconds: never shorter than between two scrapes."""
         exact = (self.until - self.since) / width
-        return max(self.scrape_interval, min(NICE_STEPS, key=lambda nice: abs(nice - exact)))
+        return max(self.scrape_interval, min(NICE, key=lambda nice: abs(nice - exact)))
 
-    def grid(self, step: float) -> Values:
+    def grid(self, step: float) -> Numbers:
         """The times of a range query's points: Grafana begins and ends it at multiples of the step."""
         return np.arange(math.floor(self.since / step), math.floor(self.until / step) + 1) * step
 
@@ -112,33 +97,34 @@ class Series:
     """One line of a panel: a value for each time of the grid, NaN where Prometheus has none."""
 
     name: str
-    values: Values
+    values: Numbers
 
     def last(self) -> float | None:
+        """Grafana's lastNotNull."""
         there = self.values[~np.isnan(self.values)]
         return float(there[-1]) if there.size else None
 
 
-def ask(address: str, expression: str, times: Values, step: float) -> list[Json]:
-    """What Prometheus answers to a range query: series with `metric` and `values`. Raises PictureError if it refuses."""
+def ask(address: str, expression: str, times: Numbers, step: float) -> list[Json]:
+    """Send a range query to Prometheus: series with `metric` and `values`. Raises PictureError if it is refused."""
     asked = {"query": expression, "start": f"{times[0]:.3f}", "end": f"{times[-1]:.3f}", "step": f"{step:g}"}
     try:
         answer = requests.post(f"{address.rstrip('/')}/api/v1/query_range", data=asked, timeout=60)
         body = answer.json()
     except requests.RequestException as error:
-        raise PictureError(f"no answer of a Prometheus at {address}: {error}") from error
+        raise PictureError(f"no Prometheus answers at {address}: {error}") from error
     if body.get("status") != "success":
         raise PictureError(f"Prometheus refuses `{expression}`: {body.get('error', answer.status_code)}")
     found: list[Json] = body["data"]["result"]
     return found
 
 
-def series(panel: Json, address: str, span: Span, width: int) -> tuple[Values, list[Series]]:
-    """Ask a panel's queries: the times of the points, and its series in Grafana's order."""
-    step = span.step(width)
+def ask_panel(panel: Json, address: str, span: Span) -> tuple[Numbers, list[Series]]:
+    """Send a panel's queries: the times of the points, and the series in the order of the queries."""
+    step = span.step(panel["gridPos"]["w"] * COLUMN)
     times = span.grid(step)
     found = []
-    for target in panel["targets"]:
+    for target in panel.get("targets", ()):
         try:
             expression = substitute(target["expr"], span, step)
             for one in ask(address, expression, times, step):
@@ -151,38 +137,34 @@ def series(panel: Json, address: str, span: Span, width: int) -> tuple[Values, l
     return times, found
 
 
-# --- How it is written -------------------------------------------------------------------------------------------------
+# How a value is written
 
 
-def _scaled(value: float, scale: Sequence[tuple[float, str]]) -> str:
-    factor, suffix = next((one for one in scale if abs(value) >= one[0]), scale[-1])
-    return f"{value / factor:.3g}{suffix}" if value else "0" + suffix.replace(scale[-1][1], "")
+def scaled(value: float, *scale: tuple[float, str]) -> str:
+    """Write a value in the largest unit that it reaches, of (size, name), the largest first."""
+    size, name = next((one for one in scale if abs(value) >= one[0]), scale[-1])
+    return f"{value / size:.3g}{name}" if value else "0"
 
 
 UNITS: Final[Mapping[str, Callable[[float], str]]] = {
-    "short": lambda value: _scaled(value, ((1e9, " Bil"), (1e6, " Mil"), (1e3, " K"), (1, ""))),
+    "short": lambda value: scaled(value, (1e9, " Bil"), (1e6, " Mil"), (1e3, " K"), (1, "")),
     "percentunit": lambda value: f"{100 * value:.3g}%",
-    "s": lambda value: _scaled(value, ((86400, " d"), (3600, " h"), (60, " min"), (1, " s"), (1e-3, " ms"))),
+    "s": lambda value: scaled(value, (DAY, " d"), (HOUR, " h"), (MINUTE, " min"), (1, " s"), (1e-3, " ms")),
     "reqps": lambda value: f"{value:.3g} req/s",
-    "bytes": lambda value: _scaled(value, ((2**30, " GiB"), (2**20, " MiB"), (2**10, " KiB"), (1, " B"))),
+    "bytes": lambda value: scaled(value, (2**30, " GiB"), (2**20, " MiB"), (2**10, " KiB"), (1, " B")),
 }
 """A panel's unit, by Grafana's name -> how a value is written."""
 
 COLORS: Final = {"green": "#73bf69", "orange": "#ff9830", "red": "#f2495c"}
+"""A threshold's colour, by Grafana's name."""
 
 
 def unit(panel: Json) -> Callable[[float], str]:
+    """How a panel's values are written. Raises PictureError for a unit that is not known."""
     name = panel["fieldConfig"]["defaults"]["unit"]
     if name not in UNITS:
         raise PictureError(f"the unit {name} is none of {', '.join(UNITS)}")
     return UNITS[name]
-
-
-def color(panel: Json, value: float) -> str:
-    """Of the highest threshold that the value has reached."""
-    steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
-    reached = [step["color"] for step in steps if step["value"] is None or value >= step["value"]]
-    return COLORS[reached[-1]]
 
 
 def text(panel: Json, value: float) -> str:
@@ -193,18 +175,26 @@ def text(panel: Json, value: float) -> str:
     return unit(panel)(value)
 
 
-# --- How it is drawn ---------------------------------------------------------------------------------------------------
+def color(panel: Json, value: float) -> str:
+    """Of the last threshold that the value reaches."""
+    steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    return COLORS[[step["color"] for step in steps if step["value"] is None or value >= step["value"]][-1]]
+
+
+# How a panel is drawn: in pixels, from the upper left corner
 
 DPI: Final = 100
 COLUMN, ROW, HEADER, GAP = 50, 36, 44, 4
-"""Pixels: one unit of gridPos, the headline, half of what is between two panels."""
+"""One unit of gridPos, the headline, half of what is between two panels."""
+TITLE, LINE, LEFT, BOTTOM, RIGHT = 30, 16, 64, 26, 14
+"""Around a graph: its title, one line of its legend, what its axes write, what is free."""
 SMALL, NORMAL, LARGE = 8.0, 9.0, 22.0
-"""Sizes of text in points."""
+"""Texts, in points."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A part of the picture in pixels, from its upper left corner."""
+    """A part of the picture."""
 
     x: float
     y: float
@@ -213,178 +203,185 @@ class Box:
 
     @classmethod
     def of(cls, panel: Json) -> Box:
+        """Where the dashboard has a panel."""
         at = panel["gridPos"]
         x, y = at["x"] * COLUMN + GAP, HEADER + at["y"] * ROW + GAP
         return cls(x, y, at["w"] * COLUMN - 2 * GAP, at["h"] * ROW - 2 * GAP)
 
     def axes(self, figure: Figure) -> Axes:
+        """Make axes that fill it."""
         width, height = figure.get_size_inches() * DPI
         return figure.add_axes(
             (self.x / width, 1 - (self.y + self.height) / height, self.width / width, self.height / height)
         )
 
-    def within(self, left: float, top: float, right: float, bottom: float) -> Box:
-        return Box(self.x + left, self.y + top, self.width - left - right, self.height - top - bottom)
 
-
-def _frame(figure: Figure, box: Box, title: str, face: str = "white") -> Axes:
+def frame(figure: Figure, panel: Json, face: str = "white") -> Axes:
+    """Draw a panel's frame and title; axes in pixels of the panel."""
+    box = Box.of(panel)
     axes = box.axes(figure)
     axes.set(xticks=[], yticks=[], facecolor=face, xlim=(0, box.width), ylim=(box.height, 0))
     axes.spines[:].set_color("#d0d0d8")
-    axes.text(8, 15, title, fontsize=NORMAL, fontweight="bold", va="center")
+    axes.text(8, 15, panel["title"], fontsize=NORMAL, va="center")
     return axes
 
 
-def _draw_row(figure: Figure, panel: Json, _times: Values, _found: Sequence[Series]) -> None:
+def draw_row(figure: Figure, panel: Json, _times: Numbers, _found: Sequence[Series]) -> None:
+    """Draw a heading."""
     axes = Box.of(panel).axes(figure)
     axes.set_axis_off()
     axes.text(0, 0.5, panel["title"], fontsize=NORMAL + 2, fontweight="bold", va="center")
 
 
-def _draw_stat(figure: Figure, panel: Json, _times: Values, found: Sequence[Series]) -> None:
-    """Last values as large texts, one beside the other; names in their place if the panel says so."""
+def draw_stat(figure: Figure, panel: Json, _times: Numbers, found: Sequence[Series]) -> None:
+    """Draw the last values side by side, or names in their place if the panel says so."""
     options = panel["options"]
     if options["reduceOptions"]["calcs"] != ["lastNotNull"] or options["graphMode"] != "none":
-        raise PictureError("a stat other than the last value without a graph")
+        raise PictureError("a stat shows last values without a graph, here it should not")
     shown = [(one.name, last) for one in found if (last := one.last()) is not None]
-    box = Box.of(panel)
     filled = options["colorMode"] == "background" and shown
-    axes = _frame(figure, box, panel["title"], color(panel, shown[0][1]) if filled else "white")
+    axes = frame(figure, panel, color(panel, shown[0][1]) if filled else "white")
     texts = [name if options.get("textMode") == "name" else text(panel, value) for name, value in shown] or ["No data"]
     for at, one in enumerate(texts):
-        place = (at + 0.5) * box.width / len(texts)
-        axes.text(place, 0.6 * box.height, one, fontsize=LARGE, ha="center", va="center")
+        place = ((at + 0.5) / len(texts), 0.42)
+        axes.text(*place, one, transform=axes.transAxes, fontsize=LARGE, ha="center", va="center")
 
 
-def _rows(names: Sequence[str], width: float) -> Iterator[list[int]]:
-    """Break a legend into lines: indices of the series in each."""
-    line: list[int] = []
-    used = 0.0
+def draw_timeseries(figure: Figure, panel: Json, times: Numbers, found: Sequence[Series]) -> None:
+    """Draw lines over the time, or areas one upon the other; the legend below."""
+    box, around = Box.of(panel), frame(figure, panel)
+    shown = found if panel["options"]["legend"].get("showLegend", True) else ()
+    lines = list(break_legend([one.name for one in shown], box.width))
+    height = box.height - TITLE - BOTTOM - LINE * len(lines)
+    axes = Box(box.x + LEFT, box.y + TITLE, box.width - LEFT - RIGHT, height).axes(figure)
+    custom = panel["fieldConfig"]["defaults"].get("custom", {})
+    tops = draw_areas(axes, times, found, custom) if "stacking" in custom else [one.values for one in found]
+    for at, values in enumerate(tops):
+        look: Json = {
+            "color": f"C{at % 10}",
+            "zorder": 3 - at / 100,
+        }  # the lowest in front: it hides those of no height
+        axes.plot(times, values, linewidth=1.2, **look)
+        missing = np.isnan(np.pad(values, 1, constant_values=np.nan))
+        alone = missing[:-2] & missing[2:]  # a point without neighbours makes no line
+        axes.plot(times[alone], values[alone], marker=".", linestyle="none", markersize=4, **look)
+    set_axes(axes, panel, times, np.concatenate([*tops, [0.0]]))
+    if all(one.last() is None for one in found):
+        axes.text(0.5, 0.5, "No data", transform=axes.transAxes, ha="center", va="center")
+    for line, entries in enumerate(lines):
+        y = box.height - LINE * (len(lines) - line) + 4
+        for at, x in entries:
+            around.plot([x, x + 12], [y, y], color=f"C{at % 10}", linewidth=3)
+            around.text(x + 17, y, found[at].name, fontsize=SMALL, va="center")
+
+
+def draw_areas(axes: Axes, times: Numbers, found: Sequence[Series], custom: Json) -> list[Numbers]:
+    """Draw series as areas one upon the other; the upper edge of each."""
+    if custom["stacking"]["mode"] != "normal":
+        raise PictureError(f"the stacking {custom['stacking']['mode']} is not normal")
+    tops: list[Numbers] = []
+    base: Numbers = np.zeros(len(times))
+    for at, one in enumerate(found):
+        there, top = ~np.isnan(one.values), base + np.nan_to_num(one.values)
+        shade = {"color": f"C{at % 10}", "alpha": custom["fillOpacity"] / 100}
+        axes.fill_between(times, base, top, where=there.tolist(), linewidth=0, **shade)
+        tops.append(np.where(there, top, np.nan))
+        base = top
+    return tops
+
+
+def break_legend(names: Sequence[str], width: float) -> Iterator[list[tuple[int, float]]]:
+    """Break a legend into lines of a panel: which series, and how far from the left."""
+    line: list[tuple[int, float]] = []
+    x = 8.0
     for at, name in enumerate(names):
-        needed = _entry(name)
-        if line and used + needed > width:
+        needed = 30 + 6.4 * len(name)
+        if line and x + needed > width:
             yield line
-            line, used = [], 0.0
-        line.append(at)
-        used += needed
+            line, x = [], 8.0
+        line.append((at, x))
+        x += needed
     if line:
         yield line
 
 
-def _entry(name: str) -> float:
-    """Pixels that an entry of a legend takes."""
-    return 30 + 6.4 * len(name)
-
-
-def _draw_timeseries(figure: Figure, panel: Json, times: Values, found: Sequence[Series]) -> None:
-    """Lines over the time, or areas one upon the other; the legend below."""
-    options, custom = panel["options"], panel["fieldConfig"]["defaults"].get("custom", {})
-    box = Box.of(panel)
-    frame = _frame(figure, box, panel["title"])
-    legends = (
-        list(_rows([one.name for one in found], box.width - 16)) if options["legend"].get("showLegend", True) else []
-    )
-    axes = box.within(62, 30, 14, 28 + 16 * len(legends)).axes(figure)
-    dates = times.astype("datetime64[s]")
-    base = np.zeros(len(times))
-    for at, one in enumerate(found):
-        values, shade = one.values, f"C{at % 10}"
-        if custom.get("stacking", {}).get("mode") == "normal":
-            above = base + np.nan_to_num(values)
-            axes.fill_between(dates, base, above, color=shade, alpha=custom["fillOpacity"] / 100, linewidth=0)  # type: ignore[arg-type]
-            values, base = np.where(np.isnan(values), np.nan, above), above
-        axes.plot(dates, values, color=shade, linewidth=1.2)  # type: ignore[arg-type]
-        gaps = np.isnan(np.pad(values, 1, constant_values=np.nan))
-        alone = gaps[:-2] & gaps[2:]
-        axes.plot(dates[alone], values[alone], color=shade, marker=".", linestyle="none", markersize=3)  # type: ignore[arg-type]
-    for line, indices in enumerate(legends):
-        x, y = 8.0, box.height - 16 * (len(legends) - line) + 4
-        for at in indices:
-            frame.plot([x, x + 12], [y, y], color=f"C{at % 10}", linewidth=3)
-            frame.text(x + 17, y, found[at].name, fontsize=SMALL, va="center")
-            x += _entry(found[at].name)
-    _set_axes(axes, panel, dates)
-    if not any(one.last() is not None for one in found):
-        axes.text(0.5, 0.5, "No data", transform=axes.transAxes, ha="center", va="center")
-
-
-def _set_axes(axes: Axes, panel: Json, dates: NDArray[np.datetime64]) -> None:
+def set_axes(axes: Axes, panel: Json, times: Numbers, values: Numbers) -> None:
+    """Set what the axes of a graph show and write: from nought up, and the hour in UTC."""
     written = unit(panel)
-    low, high = axes.get_ylim()
-    axes.set_ylim(min(0.0, low), high if high > 0 else 1)
-    axes.set_xlim(dates[0], dates[-1])  # type: ignore[arg-type]
-    axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=5))
-    axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    low, high = float(np.nanmin(values)), float(np.nanmax(values)) or 1.0
+    axes.set(xlim=(times[0], times[-1]), ylim=(low, low + 1.06 * (high - low)))
+    halves = 2.0 ** math.floor(math.log2((high - low) / 2))
+    binary = panel["fieldConfig"]["defaults"]["unit"] == "bytes"
+    axes.yaxis.set_major_locator(MultipleLocator(halves) if binary else MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: written(value)))
+    axes.xaxis.set_major_locator(MultipleLocator(next(nice for nice in NICE if nice >= (times[-1] - times[0]) / 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _at: f"{datetime.fromtimestamp(time, UTC):%H:%M}"))
     axes.tick_params(labelsize=SMALL, length=0)
     axes.grid(visible=True, color="#e8e8ee", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
 
 
-DRAW: Final[Mapping[str, Callable[[Figure, Json, Values, Sequence[Series]], None]]] = {
-    "row": _draw_row,
-    "stat": _draw_stat,
-    "timeseries": _draw_timeseries,
+DRAW: Final[Mapping[str, Callable[[Figure, Json, Numbers, Sequence[Series]], None]]] = {
+    "row": draw_row,
+    "stat": draw_stat,
+    "timeseries": draw_timeseries,
 }
-"""A panel's type -> what draws it."""
+"""A panel's type, by Grafana's name -> what draws it."""
+
+
+# The whole
+
+
+def draw_panel(figure: Figure, panel: Json, address: str, span: Span) -> None:
+    """Ask a panel's queries and draw what is answered. Raises PictureError."""
+    if panel["type"] not in DRAW:
+        raise PictureError(f"the type {panel['type']} is none of {', '.join(DRAW)}")
+    DRAW[panel["type"]](figure, panel, *ask_panel(panel, address, span))
 
 
 def draw(dashboard: Json, address: str, span: Span) -> Figure:
-    """Ask a Prometheus all of a dashboard's queries and draw its panels. Raises PictureError."""
-    panels = dashboard["panels"]
-    width = COLUMN * max(panel["gridPos"]["x"] + panel["gridPos"]["w"] for panel in panels)
-    height = HEADER + ROW * max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
+    """Draw a dashboard from the answers of the Prometheus at an address. Raises PictureError."""
+    places = [panel["gridPos"] for panel in dashboard["panels"]]
+    width = COLUMN * max(at["x"] + at["w"] for at in places)
+    height = HEADER + ROW * max(at["y"] + at["h"] for at in places)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="#f4f5f5")
     since, until = (datetime.fromtimestamp(time, UTC) for time in (span.since, span.until))
-    headline = (
-        f"{since:%Y-%m-%d %H:%M} to {until:%H:%M} UTC · drawn by picture.py from Prometheus' answers, not by Grafana"
-    )
-    line = 1 - HEADER / 2 / height
-    figure.text(8 / width, line, dashboard["title"], fontsize=NORMAL + 6, fontweight="bold", va="center")
-    figure.text(1 - 8 / width, line, headline, fontsize=NORMAL, ha="right", va="center")
-    for panel in panels:
+    made = f"{since:%Y-%m-%d %H:%M} to {until:%H:%M} UTC · drawn by picture.py from Prometheus' answers, not by Grafana"
+    middle = 1 - HEADER / 2 / height
+    figure.text(8 / width, middle, dashboard["title"], fontsize=NORMAL + 6, fontweight="bold", va="center")
+    figure.text(1 - 8 / width, middle, made, fontsize=NORMAL, ha="right", va="center")
+    for panel in dashboard["panels"]:
         try:
-            if panel["type"] not in DRAW:
-                raise PictureError(f"the type {panel['type']} is none of {', '.join(DRAW)}")
-            times, found = (
-                series(panel, address, span, panel["gridPos"]["w"] * COLUMN)
-                if panel["type"] != "row"
-                else (np.empty(0), [])
-            )
-            DRAW[panel["type"]](figure, panel, times, found)
+            draw_panel(figure, panel, address, span)
         except PictureError as error:
             raise PictureError(f"panel {panel['id']} ({panel['title']}): {error}") from error
     return figure
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw the dashboard into a file; ends with a message where that cannot be done."""
+def main() -> None:
+    """Draw the dashboard into a file; end with a message where that cannot be done."""
     parser = argparse.ArgumentParser(description="Draw dashboard.json from what a Prometheus answers.")
     parser.add_argument("prometheus", help="its address, such as http://127.0.0.1:9090")
+    parser.add_argument("--minutes", type=float, default=15, help="how much time is shown; %(default)s")
     parser.add_argument(
-        "--until",
-        type=datetime.fromisoformat,
-        default=datetime.now(UTC),
-        help="the last moment, such as 2026-11-26T13:00Z; now",
+        "--until", type=datetime.fromisoformat, default=datetime.now(UTC), help="as in 2026-11-26T13:00Z; now"
     )
-    parser.add_argument("--minutes", type=float, default=15, help="how much is shown before that; %(default)s")
     parser.add_argument(
-        "--scrape-interval",
-        type=float,
-        default=30,
-        help="of that Prometheus, in seconds, as Grafana's data source is told; %(default)s",
+        "--scrape-interval", type=float, default=30, help="seconds, as Grafana's data source has it; %(default)s"
     )
-    parser.add_argument("--output", type=Path, required=True, help="the PNG file")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--output", type=Path, required=True, help="the picture, a PNG file")
+    asked = parser.parse_args()
     until = asked.until.timestamp()
-    span = Span(until - 60 * asked.minutes, until, asked.scrape_interval)
+    span = Span(until - MINUTE * asked.minutes, until, asked.scrape_interval)
     try:
         figure = draw(json.loads(DASHBOARD.read_text()), asked.prometheus, span)
     except PictureError as error:
         sys.exit(str(error))
-    figure.savefig(asked.output, dpi=DPI, pil_kwargs={"optimize": True})
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=DPI)
+    # Few colours are enough, and take a third of the room.
+    Image.open(drawn).convert("RGB").quantize().save(asked.output, format="PNG", optimize=True)
 
 
 if __name__ == "__main__":
