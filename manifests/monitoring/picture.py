@@ -263,7 +263,7 @@ def draw_timeseries(figure: Figure, panel: Json, times: Numbers, found: Sequence
         }  # the lowest in front: it hides those of no height
         axes.plot(times, values, linewidth=1.2, **look)
         missing = np.isnan(np.pad(values, 1, constant_values=np.nan))
-        alone = missing[:-2] & missing[2:]  # a point without neighbours makes no line
+        alone = missing[:-2] & ~missing[1:-1] & missing[2:]  # a point without neighbours makes no line
         axes.plot(times[alone], values[alone], marker=".", linestyle="none", markersize=4, **look)
     set_axes(axes, panel, times, np.concatenate([*tops, [0.0]]))
     if all(one.last() is None for one in found):
