@@ -345,7 +345,7 @@ def draw(dashboard: Json, address: str, span: Span) -> Figure:
     places = [panel["gridPos"] for panel in dashboard["panels"]]
     width = COLUMN * max(at["x"] + at["w"] for at in places)
     height = HEADER + ROW * max(at["y"] + at["h"] for at in places)
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="#f4f5f5")
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
     since, until = (datetime.fromtimestamp(time, UTC) for time in (span.since, span.until))
     made = f"{since:%Y-%m-%d %H:%M} to {until:%H:%M} UTC · drawn by picture.py from Prometheus' answers, not by Grafana"
     middle = 1 - HEADER / 2 / height
