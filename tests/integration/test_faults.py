@@ -79,13 +79,14 @@ def test_an_airflow_that_is_in_trouble(world: World, status: int) -> None:
     until("it is told", lambda: world.events(name) == ["AirflowUnreachable"])
 
 
-def test_an_account_without_rights_is_named(world: World) -> None:
+@pytest.mark.parametrize(("status", "tries", "reason"), [(401, 4, "AirflowDenied"), (403, 1, "DagDenied")])
+def test_an_account_without_rights_is_named(world: World, status: int, tries: int, reason: str) -> None:
     """Each try is refused twice: the operator repeats it with a new token, for the old one may be what is refused."""
-    world.airflow.fail_next(8, 403)
-    world.apply("denied")
-    status = world.wait("denied", "Pending", "AirflowDenied")
-    assert "403" in status["message"]
-    world.wait("denied", "Queued")
+    name = f"denied-{status}"
+    world.airflow.fail_next(2 * tries, status)
+    world.apply(name)
+    assert str(status) in world.wait(name, "Pending", reason)["message"]
+    world.wait(name, "Queued")
 
 
 def test_an_outage_loses_nothing_and_adds_no_writes(world: World) -> None:
