@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from airflow_container_job.errors import AirflowDenied, AirflowError, AirflowUnreachable
+from airflow_container_job.errors import AirflowDenied, AirflowError, AirflowUnreachable, DagDenied
 
 T = TypeVar("T")
 
@@ -55,15 +55,13 @@ class Gate:
                 self._last = error
                 self._shut()
             raise
-        except AirflowError:
-            self._open()
+        except AirflowError as error:
+            self._failures = 0
+            self.served |= not isinstance(error, DagDenied)  # it answers, but that is no service
             raise
-        self._open()
-        return answer
-
-    def _open(self) -> None:
         self._failures = 0
         self.served = True
+        return answer
 
     def _shut(self) -> None:
         pause = min(self.LONGEST, self.FIRST * 2 ** min(self._failures, 10))

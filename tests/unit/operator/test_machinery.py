@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from airflow_container_job.errors import AirflowUnreachable, RunRefused
+from airflow_container_job.errors import AirflowError, AirflowUnreachable, DagDenied, RunRefused
 from airflow_container_job.gate import Gate
 from airflow_container_job.settings import Settings
 from airflow_container_job.workqueue import WorkQueue
@@ -149,23 +149,26 @@ def test_requests_that_fail_together_count_once() -> None:
     assert asyncio.run(scenario()) <= 2 * Gate.FIRST
 
 
-def test_any_answer_of_airflow_opens_the_gate() -> None:
+@pytest.mark.parametrize(("error", "served"), [(RunRefused("bad conf"), True), (DagDenied("not yours"), False)])
+def test_any_answer_of_airflow_opens_the_gate(error: AirflowError, served: bool) -> None:
+    """That one DAG is denied does not tell whether the account is let in at all."""
     clock = Clock()
 
     async def away() -> None:
         raise AirflowUnreachable("refused")
 
     async def no() -> None:
-        raise RunRefused("bad conf")
+        raise error
 
     async def scenario() -> None:
         gate = Gate(clock)
         with pytest.raises(AirflowUnreachable):
             await gate.through(away)
         clock.now += gate.pause
-        with pytest.raises(RunRefused):
+        with pytest.raises(type(error)):
             await gate.through(no)
         assert gate.pause == 0
+        assert gate.served == served
 
     asyncio.run(scenario())
 
