@@ -81,7 +81,7 @@ lock: venv ## renew requirements/ from pyproject.toml
 bench: venv up ## measure jobs beside bare Kubernetes Jobs and the stock operator (an hour)
 	@$(WITH_CLUSTER) $(VENV)/python -m bench
 
-bench-scale: venv up bench-alone ## thousands of jobs with simulated pods, Airflow on PostgreSQL; and what bench-alone does
+bench-scale: venv up bench-alone ## thousands of jobs with simulated pods, Airflow on PostgreSQL; and what bench-alone does (well over an hour)
 	@$(WITH_CLUSTER) $(VENV)/python -m bench.scale
 
 bench-alone: venv up ## the operator alone, with a fake Airflow

@@ -48,7 +48,13 @@ def main() -> None:
     parser.add_argument(
         "--floor", type=int, default=500, help="pods, and DagRuns, by themselves (default: %(default)s)"
     )
-    parser.add_argument("--in-flight", type=int, nargs="+", default=[10, 100, 1000], help="(default: %(default)s)")
+    parser.add_argument(
+        "--in-flight",
+        type=int,
+        nargs="+",
+        default=[10, 100, 900],
+        help="runs under way at once; at ACJ_MAX_IN_FLIGHT (1000) jobs would wait their turn (default: %(default)s)",
+    )
     parser.add_argument("--live", type=int, default=10_000, help="live resources (default: %(default)s)")
     parser.add_argument(
         "--rate", type=float, nargs="+", default=[2.0, 5.0], help="jobs per second (default: %(default)s)"
