@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,14 @@ async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(DEADLINE):
         while not condition():  # noqa: ASYNC110 (the condition is anything a test can see)
             await asyncio.sleep(0.005)
+
+
+class Clock:
+    """The event loop's clock, which a test can put forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        asyncio.get_running_loop().time = lambda: time.monotonic() + self.ahead  # type: ignore[method-assign]
 
 
 class FakeCluster:
@@ -183,7 +192,8 @@ class FakeCluster:
         return web.json_response(body, status=201)
 
     async def log(self, request: web.Request) -> web.StreamResponse:
-        name, since = request.match_info["name"], request.query.get("sinceTime", "")[:19]
+        name = request.match_info["name"]
+        since = datetime.fromisoformat(request.query.get("sinceTime", "1970-01-01T00:00:00Z"))
         follow = request.query["follow"] == "true"
         async with self._stream(request) as response:
             sent = written = 0
@@ -192,7 +202,7 @@ class FakeCluster:
                 lines = self.logs.get(name, [])
                 for line in lines[sent:]:
                     sent += 1
-                    if line[:19] >= since:
+                    if _stamp(line) >= since:
                         await response.write(line.encode() + b"\n")
                         written += 1
                     if written == cut and request.transport is not None:
@@ -279,6 +289,14 @@ class FakeCluster:
         finally:
             await api.close()
             await server.cleanup()
+
+
+def _stamp(line: str) -> datetime:
+    """When a line of a log was written; the kubelet's own words have no time stamp, and come in any case."""
+    try:
+        return datetime.fromisoformat(line.partition(" ")[0])
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _containers(name: str, state: Json) -> Json:
