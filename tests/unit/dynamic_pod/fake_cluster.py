@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
-from kubernetes_asyncio.client import Configuration
 
 from dynamic_pod import contract
+from dynamic_pod.access import Access
 from dynamic_pod.api import Api
 from dynamic_pod.cluster import Cluster
 from dynamic_pod.manifest import Identity
@@ -34,6 +35,11 @@ DEADLINE = 5.0
 def now(after: float = 0) -> str:
     """The time in some seconds, as the API server writes it."""
     return (datetime.now(UTC) + timedelta(seconds=after)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def plain(host: str) -> Access:
+    """The way to a server without TLS, which asks for no credentials."""
+    return Access(host, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 class Recorder:
@@ -283,7 +289,7 @@ class FakeCluster:
         site = web.TCPSite(server, "127.0.0.1", 0)
         await site.start()
         self.port = server.addresses[0][1]
-        api = Api(Configuration(host=f"http://127.0.0.1:{self.port}"))
+        api = Api(plain(f"http://127.0.0.1:{self.port}"))
         try:
             yield Cluster(api, NAMESPACE)
         finally:
