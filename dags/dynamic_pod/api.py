@@ -1,7 +1,7 @@
 """The few requests to the Kubernetes API server that a pod's life takes, as plain JSON.
 
 Used by the runner, the watch and the log copier; the only module that speaks HTTP. The client library's models are left
-aside, since parsing thousands of pods into them is what makes it slow.
+aside, since parsing thousands of pods into them is what makes it slow; answers that nobody needs are not parsed at all.
 """
 
 from __future__ import annotations
@@ -106,11 +106,9 @@ class Api:
             query["resourceVersion"] = version
         return await self._json("GET", _pods(namespace), query=query)
 
-    async def patch_pod(self, namespace: str, name: str, patch: Json) -> Json:
+    async def patch_pod(self, namespace: str, name: str, patch: Json) -> None:
         """Change the pod by a merge patch."""
-        return await self._json(
-            "PATCH", f"{_pods(namespace)}/{name}", body=patch, content_type="application/merge-patch+json"
-        )
+        await self._send("PATCH", f"{_pods(namespace)}/{name}", body=patch, content_type="application/merge-patch+json")
 
     async def delete_pod(self, pod: Mapping[str, Any], grace_seconds: int | None = None) -> None:
         """Delete exactly this pod, with its own grace period unless told; one that is gone is fine."""
@@ -119,14 +117,14 @@ class Api:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
-            await self._json("DELETE", f"{_pods(meta['namespace'])}/{meta['name']}", body=options)
+            await self._send("DELETE", f"{_pods(meta['namespace'])}/{meta['name']}", body=options)
         except ApiError as error:
             if error.status not in (404, 409):  # 409: another pod of that name, which is not ours to delete
                 raise
 
     async def create_event(self, namespace: str, event: Json) -> None:
         """Post a Kubernetes event about an object in this namespace."""
-        await self._json("POST", f"/api/v1/namespaces/{namespace}/events", body=event)
+        await self._send("POST", f"/api/v1/namespaces/{namespace}/events", body=event)
 
     async def watch_pods(self, namespace: str, selector: str, version: str) -> AsyncIterator[Json]:
         """Events after this resourceVersion, until the server ends the watch."""
@@ -151,16 +149,21 @@ class Api:
                 yield chunk
 
     async def _json(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Json | None = None
+    ) -> Json:
+        answer: Json = json.loads(await self._send(method, path, query, body))
+        return answer
+
+    async def _send(
         self,
         method: str,
         path: str,
         query: Mapping[str, str] | None = None,
         body: Json | None = None,
         content_type: str = "application/json",
-    ) -> Json:
+    ) -> bytes:
         async with self._open(method, path, query or {}, TIMEOUT, body, content_type) as response:
-            answer: Json = json.loads(await response.read())
-            return answer
+            return await response.read()
 
     @asynccontextmanager
     async def _open(  # noqa: PLR0913, PLR0917 (a request has these parts)
