@@ -1,7 +1,7 @@
 """The few requests to the Kubernetes API server that a pod's life takes, as plain JSON.
 
-Used by the runner, the watch and the log copier; the only module that speaks HTTP. The client library reads kubeconfigs
-and makes the TLS session; its models are left aside, since parsing thousands of pods into them is what makes it slow.
+Used by the runner, the watch and the log copier; the only module that speaks HTTP. The client library's models are left
+aside, since parsing thousands of pods into them is what makes it slow; answers that nobody needs are not parsed at all.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, Final
 from urllib.request import getproxies_environment
 
 import aiohttp
-from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.client.rest import RESTClientObject
+
+from dynamic_pod.access import Access, NoCredentials
 
 Json = dict[str, Any]
 
@@ -28,7 +28,7 @@ LOG_TIMEOUT: Final = aiohttp.ClientTimeout(connect=10, sock_read=300)
 """A quiet container's stream is opened anew after this time, for the same reason."""
 
 READ_AHEAD: Final = 2**21
-"""Bytes of an answer that wait to be read, as the client library has it: more than any object has."""
+"""Bytes of an answer that wait to be read: more than any object has."""
 
 UNREACHABLE: Final = 0
 """Status of a request that got no answer."""
@@ -72,15 +72,19 @@ class Backoff:
 class Api:
     """One session with one API server. Every method raises ApiError."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        self._configuration = configuration
-        self._rest = RESTClientObject(configuration)
-        if not getproxies_environment():
-            _look_for_no_proxy(self._rest)
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=access.tls),  # each followed log holds a connection
+            # Looking through the environment, and for a .netrc file, at every request took a quarter of the CPU time
+            # that a pod costs the triggerer's event loop.
+            trust_env=bool(getproxies_environment()),
+            read_bufsize=READ_AHEAD,
+        )
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._rest.close()
+        await self._session.close()
 
     async def create_pod(self, namespace: str, manifest: Json) -> Json:
         """Create the pod; 409 where one of that name exists."""
@@ -102,11 +106,9 @@ class Api:
             query["resourceVersion"] = version
         return await self._json("GET", _pods(namespace), query=query)
 
-    async def patch_pod(self, namespace: str, name: str, patch: Json) -> Json:
+    async def patch_pod(self, namespace: str, name: str, patch: Json) -> None:
         """Change the pod by a merge patch."""
-        return await self._json(
-            "PATCH", f"{_pods(namespace)}/{name}", body=patch, content_type="application/merge-patch+json"
-        )
+        await self._send("PATCH", f"{_pods(namespace)}/{name}", body=patch, content_type="application/merge-patch+json")
 
     async def delete_pod(self, pod: Mapping[str, Any], grace_seconds: int | None = None) -> None:
         """Delete exactly this pod, with its own grace period unless told; one that is gone is fine."""
@@ -115,14 +117,14 @@ class Api:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
-            await self._json("DELETE", f"{_pods(meta['namespace'])}/{meta['name']}", body=options)
+            await self._send("DELETE", f"{_pods(meta['namespace'])}/{meta['name']}", body=options)
         except ApiError as error:
             if error.status not in (404, 409):  # 409: another pod of that name, which is not ours to delete
                 raise
 
     async def create_event(self, namespace: str, event: Json) -> None:
         """Post a Kubernetes event about an object in this namespace."""
-        await self._json("POST", f"/api/v1/namespaces/{namespace}/events", body=event)
+        await self._send("POST", f"/api/v1/namespaces/{namespace}/events", body=event)
 
     async def watch_pods(self, namespace: str, selector: str, version: str) -> AsyncIterator[Json]:
         """Events after this resourceVersion, until the server ends the watch."""
@@ -147,16 +149,21 @@ class Api:
                 yield chunk
 
     async def _json(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Json | None = None
+    ) -> Json:
+        answer: Json = json.loads(await self._send(method, path, query, body))
+        return answer
+
+    async def _send(
         self,
         method: str,
         path: str,
         query: Mapping[str, str] | None = None,
         body: Json | None = None,
         content_type: str = "application/json",
-    ) -> Json:
+    ) -> bytes:
         async with self._open(method, path, query or {}, TIMEOUT, body, content_type) as response:
-            answer: Json = json.loads(await response.read())
-            return answer
+            return await response.read()
 
     @asynccontextmanager
     async def _open(  # noqa: PLR0913, PLR0917 (a request has these parts)
@@ -168,17 +175,18 @@ class Api:
         body: Json | None = None,
         content_type: str = "application/json",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        access = self._access
         try:
-            response: aiohttp.ClientResponse = await self._rest.request(
+            async with self._session.request(
                 method,
-                f"{self._configuration.host}{path}",
-                query_params=dict(query),
+                f"{access.host}{path}",
+                params=query,
                 headers={"Content-Type": content_type, **await self._authorization()},
-                body=body,
-                _preload_content=False,
-                _request_timeout=limits,
-            )
-            async with response:
+                data=None if body is None else json.dumps(body),
+                timeout=limits,
+                proxy=access.proxy,
+                server_hostname=access.server_name,
+            ) as response:
                 if response.status >= 400:
                     raise _refused(response.status, await response.read())
                 yield response
@@ -186,18 +194,12 @@ class Api:
             raise ApiError(UNREACHABLE, "Unreachable", f"no answer from the API server: {error!r}") from error
 
     async def _authorization(self) -> dict[str, str]:
-        settings = await self._configuration.auth_settings()
-        return {one["key"]: one["value"] for one in settings.values() if one["in"] == "header"}
-
-
-def _look_for_no_proxy(rest: RESTClientObject) -> None:
-    """Keep aiohttp from looking through the environment, and for a .netrc file, at every request.
-
-    That took a quarter of the CPU time that a pod costs the triggerer's event loop.
-    """
-    before = rest.pool_manager
-    rest.pool_manager = aiohttp.ClientSession(connector=before.connector, read_bufsize=READ_AHEAD)
-    before.detach()
+        credentials = self._access.credentials
+        try:
+            header = None if credentials is None else await credentials.header()
+        except NoCredentials as error:
+            raise ApiError(UNREACHABLE, "NoCredentials", str(error)) from error
+        return {} if header is None else {"Authorization": header}
 
 
 def _pods(namespace: str) -> str:

@@ -49,8 +49,8 @@ async def enter(conn_id: str) -> AsyncIterator[Cluster]:
     try:
         async with entry.opening:
             if entry.cluster is None:
-                access = await connection.read(conn_id)
-                entry.cluster = Cluster(Api(access.configuration), access.namespace)
+                access, namespace = await connection.read(conn_id)
+                entry.cluster = Cluster(Api(access), namespace)
         yield entry.cluster
     finally:
         entry.users -= 1

@@ -9,19 +9,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
-from kubernetes_asyncio import config as kubernetes_config
-from kubernetes_asyncio.client import Configuration
+
+from dynamic_pod import access
+from dynamic_pod.access import Access
 
 DEFAULT: Final = "kubernetes_default"
 """The one connection that need not exist: without it, the pod's own cluster or the default kubeconfig is used."""
-
-OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-"""Where a pod reads which namespace it runs in."""
 
 PREFIX: Final = "extra__kubernetes__"
 """Of fields in connections made before Airflow 2.3."""
@@ -31,23 +28,19 @@ class WrongConnection(ValueError):
     """The Airflow connection does not say which cluster is meant."""
 
 
-class Access(NamedTuple):
-    """How to reach a cluster, and the namespace for pods that name none."""
+async def read(conn_id: str) -> tuple[Access, str]:
+    """Read the connection and the files it names: how to reach its cluster, and the namespace for pods that name none.
 
-    configuration: Configuration
-    namespace: str
-
-
-async def read(conn_id: str) -> Access:
-    """Read the connection and the files it names; raises WrongConnection, or what the client library raises."""
+    Raises WrongConnection, or what reading the files raises.
+    """
     fields = await _fields(conn_id)
-    configuration = Configuration()
-    in_cluster = await _load(conn_id, fields, configuration)
-    configuration.connection_pool_maxsize = 0  # each followed log holds a connection: any limit would stall the rest
-    if str(fields.get("disable_verify_ssl", "")).lower() == "true":
-        configuration.verify_ssl = False
-    own = OWN_NAMESPACE.read_text() if in_cluster and OWN_NAMESPACE.exists() else "default"
-    return Access(configuration, fields.get("namespace") or own)
+    own = _own_cluster(conn_id, fields)
+    reached = await (access.of_own_cluster() if own else _of_kubeconfig(fields))
+    if _said(fields, "disable_verify_ssl"):
+        access.trust_anybody(reached.tls)
+    own_namespace = access.ACCOUNT / "namespace"
+    default = own_namespace.read_text() if own and own_namespace.exists() else "default"
+    return reached, fields.get("namespace") or default
 
 
 async def _fields(conn_id: str) -> Mapping[str, Any]:
@@ -61,21 +54,25 @@ async def _fields(conn_id: str) -> Mapping[str, Any]:
     return {key.removeprefix(PREFIX): value for key, value in extra.items() if value not in ("", None)}
 
 
-async def _load(conn_id: str, fields: Mapping[str, Any], configuration: Configuration) -> bool:
-    """Fill the configuration; returns whether it is that of the cluster we run in."""
-    in_cluster = str(fields.get("in_cluster", "")).lower() == "true"
+def _own_cluster(conn_id: str, fields: Mapping[str, Any]) -> bool:
+    """Whether the cluster is meant that we run in."""
+    said = _said(fields, "in_cluster")
     path, text, context = (fields.get(key) for key in ("kube_config_path", "kube_config", "cluster_context"))
-    if sum(map(bool, (in_cluster, path, text))) > 1:
+    if sum(map(bool, (said, path, text))) > 1:
         raise WrongConnection(
             f"Connection {conn_id} has more than one of in_cluster, kube_config_path and kube_config: keep one."
         )
-    unsaid = not (path or text or context)
-    if in_cluster or (unsaid and "KUBERNETES_SERVICE_HOST" in os.environ):
-        kubernetes_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-        return True
-    if text:
-        kubeconfig = json.loads(text) if isinstance(text, str) else text
-        await kubernetes_config.load_kube_config_from_dict(kubeconfig, context, configuration)
-    else:
-        await kubernetes_config.load_kube_config(path, context, configuration)
-    return False
+    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
+    if said and not in_pod:
+        raise WrongConnection(f"Connection {conn_id} says in_cluster, but Airflow runs in no pod of a cluster here.")
+    return said or (in_pod and not (path or text or context))
+
+
+async def _of_kubeconfig(fields: Mapping[str, Any]) -> Access:
+    text = fields.get("kube_config")
+    source = json.loads(text) if isinstance(text, str) else text
+    return await access.of_kubeconfig(source or fields.get("kube_config_path"), fields.get("cluster_context"))
+
+
+def _said(fields: Mapping[str, Any], key: str) -> bool:
+    return str(fields.get(key, "")).lower() == "true"

@@ -2,7 +2,7 @@
 
 Used by the runner, one copier for each pod. The stream may break at any point and is taken up again: counting the lines
 of the last seconds tells which have been copied, so that none is lost and none appears twice. Lines are data: nothing
-in them is ever interpreted.
+in them is ever interpreted. The kubelet serves a log's newest file only, so what it rotated away unread is lost.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from dynamic_pod.api import Api, ApiError, Backoff
@@ -21,13 +21,13 @@ LINE_LIMIT: Final = 64 * 1024
 """Bytes of a line after which it is passed on in pieces; no line can fill the memory."""
 
 LAST_LINES_SECONDS: Final = 30
-"""How long the end of a log may take to arrive once its container has ended."""
+"""After how long without a new line the end of a log is given up, once its container has ended."""
 
-SECOND_LENGTH: Final = len("2026-11-22T10:00:00")
-"""The part of a time stamp that the server can take up a log at: whole seconds."""
+TURN_SECONDS: Final = 0.01
+"""How long one container's lines may keep the event loop, which all pods of a triggerer share."""
 
-DISORDER: Final = timedelta(seconds=2)
-"""How far a line's time stamp may lie before that of the line above: standard output and error are stamped apart."""
+DISORDER: Final = 2
+"""Seconds by which a line may be stamped before the one above it: standard output and error are stamped apart."""
 
 
 class Copier:
@@ -40,7 +40,10 @@ class Copier:
         self._container = container
         self._log = log
         self._ended = asyncio.Event()
-        self._copied: Counter[str] = Counter()  # lines by the second of their time stamp
+        self._copied: Counter[int] = Counter()  # lines by the second of their time stamp, of the last seconds
+        self._newest = 0.0  # time stamp: what is later is new, even if rotation took lines that are counted here
+        self._silence: asyncio.Timeout | None = None  # limits it, once the container has ended
+        self._turn = 0.0  # when we last let others have the event loop, by its clock
 
     @classmethod
     def of_ended(cls, api: Api, pod: Mapping[str, Any], container: str, log: Log) -> Self:
@@ -61,7 +64,7 @@ class Copier:
                 backoff.reset()
             await self._pause(backoff.seconds())
         try:
-            async with asyncio.timeout(LAST_LINES_SECONDS):
+            async with asyncio.timeout(LAST_LINES_SECONDS) as self._silence:
                 while not await self._copy_once(follow=False):  # noqa: ASYNC110 (a request, no state in memory)
                     await asyncio.sleep(backoff.seconds())
         except TimeoutError:
@@ -75,18 +78,20 @@ class Copier:
     async def _copy_once(self, *, follow: bool) -> bool:
         """Copy what there is; returns whether nothing was in the way."""
         query = {"container": self._container, "timestamps": "true", "follow": str(follow).lower()}
-        since, known = self._resume_at()
-        if since:
-            query["sinceTime"] = f"{since}Z"
+        since, newest, known = int(self._newest) - DISORDER, self._newest, self._copied.total()
+        if known:
+            query["sinceTime"] = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
             async for stamp, line in self._lines(query):
-                if not stamp[:4].isdigit():
+                written = _instant(stamp)
+                if written is None:
                     continue  # the kubelet's own words, that the container's log is gone
-                if known and stamp >= since:
-                    known -= 1  # a log only grows, so these are the lines copied already, in the same order
+                if known and since <= written <= newest:
+                    known -= 1  # a file only grows, so these are the lines copied already, in the same order
                 else:
                     self._log.info("%s", line.removesuffix(b"\r").decode(errors="replace"))
-                    self._copied[stamp[:SECOND_LENGTH]] += 1
+                    self._remember(written)
+                await self._let_others()
         except ApiError as error:
             if self._ended.is_set() and not error.transient:
                 self._log.warning("The log could not be read: %s", error)
@@ -94,14 +99,23 @@ class Copier:
             return False
         return True
 
-    def _resume_at(self) -> tuple[str, int]:
-        """From which second to read on, and how many of the lines since then are copied already."""
-        if not self._copied:
-            return "", 0
-        last = datetime.fromisoformat(max(self._copied))
-        since = (last - DISORDER).isoformat()
-        self._copied = Counter({second: count for second, count in self._copied.items() if second >= since})
-        return since, self._copied.total()
+    def _remember(self, written: float) -> None:
+        """Count a line that is copied, and forget those that will not be asked for again."""
+        self._newest = max(self._newest, written)
+        oldest, second = int(self._newest) - DISORDER, int(written)
+        if second not in self._copied:
+            self._copied = Counter({one: count for one, count in self._copied.items() if one >= oldest})
+        if second >= oldest:
+            self._copied[second] += 1
+        if self._silence is not None:
+            self._silence.reschedule(asyncio.get_running_loop().time() + LAST_LINES_SECONDS)
+
+    async def _let_others(self) -> None:
+        """Let everybody else have a turn, if ours was long: reading does not wait while there is something to read."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._turn > TURN_SECONDS:
+            await asyncio.sleep(0)
+            self._turn = loop.time()
 
     async def _lines(self, query: Mapping[str, str]) -> AsyncIterator[tuple[str, bytes]]:
         """Lines with the time stamp that the kubelet put before each."""
@@ -112,6 +126,14 @@ class Copier:
         if query["follow"] == "false":  # a stream cut within a line is read again, to the line's end
             for line in splitter.rest():
                 yield line
+
+
+def _instant(stamp: str) -> float | None:
+    """When a line was written, in seconds since 1970: a node may write its own time. None of what is no time stamp."""
+    try:
+        return datetime.fromisoformat(stamp).timestamp()
+    except ValueError:
+        return None
 
 
 class Splitter:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
-from kubernetes_asyncio.client import Configuration
 
 from dynamic_pod import contract
+from dynamic_pod.access import Access
 from dynamic_pod.api import Api
 from dynamic_pod.cluster import Cluster
 from dynamic_pod.manifest import Identity
@@ -33,6 +35,11 @@ DEADLINE = 5.0
 def now(after: float = 0) -> str:
     """The time in some seconds, as the API server writes it."""
     return (datetime.now(UTC) + timedelta(seconds=after)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def plain(host: str) -> Access:
+    """The way to a server without TLS, which asks for no credentials."""
+    return Access(host, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 class Recorder:
@@ -54,6 +61,14 @@ async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(DEADLINE):
         while not condition():  # noqa: ASYNC110 (the condition is anything a test can see)
             await asyncio.sleep(0.005)
+
+
+class Clock:
+    """The event loop's clock, which a test can put forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        asyncio.get_running_loop().time = lambda: time.monotonic() + self.ahead  # type: ignore[method-assign]
 
 
 class FakeCluster:
@@ -183,7 +198,8 @@ class FakeCluster:
         return web.json_response(body, status=201)
 
     async def log(self, request: web.Request) -> web.StreamResponse:
-        name, since = request.match_info["name"], request.query.get("sinceTime", "")[:19]
+        name = request.match_info["name"]
+        since = datetime.fromisoformat(request.query.get("sinceTime", "1970-01-01T00:00:00Z"))
         follow = request.query["follow"] == "true"
         async with self._stream(request) as response:
             sent = written = 0
@@ -192,7 +208,7 @@ class FakeCluster:
                 lines = self.logs.get(name, [])
                 for line in lines[sent:]:
                     sent += 1
-                    if line[:19] >= since:
+                    if _stamp(line) >= since:
                         await response.write(line.encode() + b"\n")
                         written += 1
                     if written == cut and request.transport is not None:
@@ -273,12 +289,20 @@ class FakeCluster:
         site = web.TCPSite(server, "127.0.0.1", 0)
         await site.start()
         self.port = server.addresses[0][1]
-        api = Api(Configuration(host=f"http://127.0.0.1:{self.port}"))
+        api = Api(plain(f"http://127.0.0.1:{self.port}"))
         try:
             yield Cluster(api, NAMESPACE)
         finally:
             await api.close()
             await server.cleanup()
+
+
+def _stamp(line: str) -> datetime:
+    """When a line of a log was written; the kubelet's own words have no time stamp, and come in any case."""
+    try:
+        return datetime.fromisoformat(line.partition(" ")[0])
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _containers(name: str, state: Json) -> Json:
