@@ -32,7 +32,7 @@ from airflow_container_job.errors import (
 )
 from airflow_container_job.facts import Facts, Trouble
 from airflow_container_job.job import Job
-from airflow_container_job.line import Line
+from airflow_container_job.line import STARTING, Line
 from airflow_container_job.memory import Known, Memory
 from airflow_container_job.observer import Observer
 from airflow_container_job.reconcile import Step, next_look, next_step
@@ -40,8 +40,11 @@ from airflow_container_job.shelf import Shelf
 from airflow_container_job.steps import RETRY_SECONDS, UNFINISHED, Steps
 from airflow_container_job.workqueue import WorkQueue
 
-WORKERS: Final = 16
-"""Jobs looked at at once; requests to Airflow are bounded on their own."""
+LOOKING: Final = 16
+"""Workers that are left for all other looks while every job that has its turn waits for Airflow."""
+
+WORKERS: Final = STARTING + LOOKING
+"""Jobs looked at at once. A start keeps its worker, as requests that write to Airflow go one after the other."""
 
 LINE_SECONDS: Final = 5.0
 """How often those who wait in line are looked through for what is to be told."""

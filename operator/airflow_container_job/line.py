@@ -18,7 +18,7 @@ from airflow_container_job.facts import Trouble
 from airflow_container_job.job import Job
 
 STARTING: Final = 16
-"""Jobs that have their turn, and whose run Airflow has not accepted yet."""
+"""Jobs that have their turn, and whose run Airflow has not accepted yet. Each may keep one of the workers waiting."""
 
 RENEWED_AT: Final = 0.25
 """A job is told its place again when it has come down to this part of it: few writes, however long the queue."""

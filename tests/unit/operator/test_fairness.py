@@ -1,0 +1,60 @@
+"""What one namespace does costs the others their turn at most: the whole controller, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from airflow_container_job.line import STARTING
+from tests.unit.operator.scene import Scene
+from tests.unit.operator.test_observer import VirtualLoop
+
+NEAR = STARTING + 4
+"""Runs that may be started between a resource and its own run: those that had their turn, and a few looks' worth."""
+
+
+def play(act: Callable[[Scene], Awaitable[None]]) -> None:
+    """Let this happen in virtual time, with requests that take about what they take."""
+    scene = Scene(1000)
+    scene.airflow.seconds, scene.cluster.seconds = 0.025, 0.01
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(scene.play(act))
+
+
+async def runs_before(scene: Scene, namespace: str) -> int:
+    """Make a resource in this namespace; how many runs of others are started before its own."""
+    before = len(scene.airflow.runs)
+    scene.apply(namespace, 1, decided=False)
+    await started(scene, namespace, 1)
+    return len(scene.airflow.runs) - before - 1
+
+
+async def started(scene: Scene, namespace: str, count: int, seconds: float = 120) -> None:
+    """Wait until so many runs of this namespace are started."""
+    for _ in range(int(seconds * 100)):
+        if sum(run.startswith(f"acj-{namespace}-") for run in scene.airflow.runs) >= count:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"after {seconds} s not {count} runs of {namespace} are started")
+
+
+def test_a_single_job_starts_amid_the_burst_of_another_namespace() -> None:
+    async def act(scene: Scene) -> None:
+        scene.apply("crowd", 300, decided=False)
+        await asyncio.sleep(1.5)
+        assert await runs_before(scene, "single") <= NEAR
+
+    play(act)
+
+
+def test_an_airflow_that_hangs_holds_up_no_look_that_does_not_need_it() -> None:
+    async def act(scene: Scene) -> None:
+        scene.airflow.seconds = 30
+        scene.apply("crowd", 300, decided=False)
+        await asyncio.sleep(1.5)
+        scene.apply("single", 1, decided=False)
+        await asyncio.sleep(0.1)
+        body = scene.cluster.bodies["single-container_job-0-0000"]
+        assert body["metadata"]["finalizers"], "its run is not decided"
+
+    play(act)
