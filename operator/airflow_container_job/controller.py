@@ -26,7 +26,6 @@ from airflow_container_job.errors import (
     AirflowUnreachable,
     ClusterError,
     Conflict,
-    DagDenied,
     DagUnavailable,
     Gone,
 )
@@ -58,9 +57,6 @@ STARTS: Final = frozenset({Step.LINE_UP, Step.TRIGGER})
 GATES: Final = frozenset({AirflowUnreachable.reason, AirflowDenied.reason})
 """Troubles that every job has alike."""
 
-OF_A_DAG: Final = frozenset({DagUnavailable.reason, DagDenied.reason})
-"""Troubles that every job of one DAG has alike."""
-
 log = logging.getLogger(__name__)
 
 
@@ -82,7 +78,7 @@ class Controller:
         self._links = links
         self._deadline = deletion_deadline
         self._line = line
-        self._shelf = Shelf()
+        self._dags, self._runs = Shelf(), Shelf()
         self._queue = WorkQueue()
         self.memory = Memory(observer, links, self, watched)
         self.echo = Echo()
@@ -170,14 +166,28 @@ class Controller:
         """Whether what a job was last told no longer is so, now that Airflow answers."""
         if trouble is None or trouble.reason in GATES:
             return True
-        return trouble.reason in OF_A_DAG and not self._shelf.has(self._links.dag_of(job))
+        return not (self._dags.has(self._links.dag_of(job)) or self._runs.has(_run_of(job)))
+
+    async def _refused(self, job: Job, facts: Facts, error: AirflowError) -> None:
+        """Leave alone for a while what Airflow did not take: the DAG, where that is to blame, else this run."""
+        trouble = Trouble(error.reason, str(error))
+        if isinstance(error, DagUnavailable):
+            self._dags.put(self._links.dag_of(job), trouble)
+        else:
+            self._runs.put(_run_of(job), trouble)
+        await self._put_aside(job, facts, trouble)
 
     async def _put_aside(self, job: Job, facts: Facts, trouble: Trouble) -> None:
-        """Let others have the place of a job whose DAG cannot run."""
+        """Let others have the place of a job that cannot run now."""
         self.left(job.uid)
         facts.held = None
         await self._tell(job, facts, trouble)
-        self.look_after(job, self._shelf.pause(self._links.dag_of(job)) + UNFINISHED)
+        pause = max(self._dags.pause(self._links.dag_of(job)), self._runs.pause(_run_of(job)))
+        self.look_after(job, pause + UNFINISHED)
+
+    def _aside(self, job: Job) -> Trouble | None:
+        """Why Airflow is not asked for this job's run now."""
+        return self._dags.trouble(self._links.dag_of(job)) or self._runs.trouble(_run_of(job))
 
     # ---- workers
 
@@ -220,7 +230,7 @@ class Controller:
         if step is not Step.LINE_UP:
             self._line.step_aside(uid)
             facts.held = None
-        aside = self._shelf.trouble(self._links.dag_of(job)) if step in STARTS else None
+        aside = self._aside(job) if step in STARTS else None
         try:
             if aside is not None:
                 await self._put_aside(job, facts, aside)
@@ -243,12 +253,11 @@ class Controller:
         try:
             await self._steps.take(step, job, facts)
             if step is Step.TRIGGER and facts.run is not None:
-                self._shelf.take(self._links.dag_of(job))
+                self._dags.take(self._links.dag_of(job))
+                self._runs.take(_run_of(job))
         except AirflowError as error:
-            if step in STARTS and isinstance(error, DagUnavailable):
-                trouble = Trouble(error.reason, str(error))
-                self._shelf.put(self._links.dag_of(job), trouble)
-                await self._put_aside(job, facts, trouble)
+            if step is Step.TRIGGER and error.reason not in GATES:
+                await self._refused(job, facts, error)
             else:
                 await self._show_trouble(job, facts, error)
 
@@ -269,6 +278,10 @@ class Controller:
         if job.deleted_at is not None:
             pause = min(pause, self._steps.left(job.deleted_at))
         self.look_after(job, pause + UNFINISHED)
+
+
+def _run_of(job: Job) -> str:
+    return "" if job.decision is None else job.decision.dag_run_id
 
 
 def _now() -> datetime:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from airflow_container_job.airflow_api import AirflowApi
+from airflow_container_job.airflow_http import Answer
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.controller import Controller
 from airflow_container_job.decision import Decision
@@ -27,12 +28,15 @@ class Airflow:
 
     seconds = 0.001
     """How long a request takes."""
+    missing = "nowhere"
+    """How the names of DAGs begin that it lacks."""
+    too_large = "large"
+    """A DAG for which its runs are too large, by the words of a proxy before it."""
 
     def __init__(self) -> None:
         self.gate = Gate()
         self._write = asyncio.Lock()
         self.away = False
-        self.missing = "nowhere"
         self.asked: Counter[str] = Counter()
         self.runs: list[str] = []
 
@@ -45,8 +49,10 @@ class Airflow:
         self.asked[dag_id] += 1
         if self.away:
             raise AirflowUnreachable("Airflow does not answer: the connection broke")
-        if dag_id == self.missing:
+        if dag_id.startswith(self.missing):
             raise DagUnavailable(f"no DAG {dag_id}")
+        if dag_id == self.too_large:
+            raise Answer(413, "Request Entity Too Large")
         self.runs.append(dag_run_id)
         return DagRun(dag_run_id, "queued")
 

@@ -58,3 +58,34 @@ def test_an_airflow_that_hangs_holds_up_no_look_that_does_not_need_it() -> None:
         assert body["metadata"]["finalizers"], "its run is not decided"
 
     play(act)
+
+
+def test_refused_runs_of_one_namespace_take_every_other_turn_at_most() -> None:
+    async def act(scene: Scene) -> None:
+        scene.apply("refused", 250, "large")
+        scene.apply("healthy", 50)
+        await started(scene, "healthy", 50)
+        assert scene.airflow.asked["large"] <= 50 + STARTING
+
+    play(act)
+
+
+def test_as_many_missing_dags_as_jobs_take_every_other_turn_at_most() -> None:
+    async def act(scene: Scene) -> None:
+        for number in range(500):
+            scene.apply("misspelt", 1, f"nowhere-{number}")
+        scene.apply("healthy", 50)
+        await started(scene, "healthy", 50)
+        assert scene.airflow.asked.total() - 50 <= 50 + STARTING
+
+    play(act)
+
+
+def test_a_refused_run_is_asked_for_ever_more_rarely_and_told_once() -> None:
+    async def act(scene: Scene) -> None:
+        scene.apply("refused", 1, "large")
+        await asyncio.sleep(100)
+        assert scene.airflow.asked["large"] == 6  # after 5, 10, 20, 30 and 30 s more
+        assert scene.cluster.writes == {"AirflowError": 1, "event AirflowError": 1}
+
+    play(act)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from airflow_container_job import controller
+from airflow_container_job.facts import Trouble
 from airflow_container_job.shelf import Shelf
 from tests.support.wait import until
 from tests.unit.operator.scene import Scene
@@ -83,3 +84,12 @@ def test_a_dag_is_put_aside_for_a_growing_time_until_it_runs() -> None:
     shelf.take("dag")
     assert not shelf.has("dag")
     assert shelf.pause("dag") == 0
+
+
+def test_a_shelf_forgets_what_nobody_asks_for_any_more() -> None:
+    now = 0.0
+    shelf = Shelf(lambda: now)
+    for number in range(3):
+        shelf.put(f"dag-{number}", Trouble("DagMissing", "no such DAG"))
+        now += 400
+    assert [name for name in ("dag-0", "dag-1", "dag-2") if shelf.has(name)] == ["dag-1", "dag-2"]
