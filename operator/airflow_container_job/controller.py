@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from airflow_container_job import health, logs, status
 from airflow_container_job.airflow_api import AirflowApi
-from airflow_container_job.closing import closing, in_flight
+from airflow_container_job.closing import closing, in_flight, settled
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.echo import Echo
 from airflow_container_job.errors import (
@@ -91,7 +91,7 @@ class Controller:
         if known.job is not None and in_flight(known.job):
             self._line.enter(known.job)
             self._give_turns()
-        elif known.job is not None and (known.job.finished or known.job.at_rest):
+        elif known.job is not None and settled(known.job):
             self.left(uid)
         self._queue.add(uid, known.rank)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from airflow_container_job.line import STARTING
 from tests.unit.operator.scene import Scene
 from tests.unit.operator.test_observer import VirtualLoop
@@ -13,9 +15,9 @@ NEAR = STARTING + 4
 """Runs that may be started between a resource and its own run: those that had their turn, and a few looks' worth."""
 
 
-def play(act: Callable[[Scene], Awaitable[None]]) -> None:
+def play(act: Callable[[Scene], Awaitable[None]], limit: int = 1000) -> None:
     """Let this happen in virtual time, with requests that take about what they take."""
-    scene = Scene(1000)
+    scene = Scene(limit)
     scene.airflow.seconds, scene.cluster.seconds = 0.025, 0.01
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(scene.play(act))
@@ -89,3 +91,20 @@ def test_a_refused_run_is_asked_for_ever_more_rarely_and_told_once() -> None:
         assert scene.cluster.writes == {"AirflowError": 1, "event AirflowError": 1}
 
     play(act)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_deleted_job_gives_its_place_back_though_another_finalizer_keeps_it(away: bool) -> None:
+    """Whether Airflow has its run, or it had only its turn to ask for it."""
+
+    async def act(scene: Scene) -> None:
+        scene.airflow.away = away
+        scene.apply("leaving", 1)
+        await asyncio.sleep(1)
+        deleted = {"deletionTimestamp": "2026-11-22T12:00:00Z", "finalizers": ["other/finalizer"]}
+        scene.controller.memory.job_seen(scene.cluster.change("leaving-container_job-0-0000", deleted))
+        scene.airflow.away = False
+        scene.apply("next", 1)
+        await started(scene, "next", 1)
+
+    play(act, limit=1)
