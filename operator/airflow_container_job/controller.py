@@ -32,18 +32,22 @@ from airflow_container_job.errors import (
 from airflow_container_job.facts import Facts, Trouble
 from airflow_container_job.job import Job
 from airflow_container_job.line import STARTING, Line
-from airflow_container_job.memory import Known, Memory
+from airflow_container_job.memory import FIRST, Known, Memory
 from airflow_container_job.observer import Observer
 from airflow_container_job.reconcile import Step, next_look, next_step
 from airflow_container_job.shelf import Shelf
+from airflow_container_job.slots import Slots
 from airflow_container_job.steps import RETRY_SECONDS, UNFINISHED, Steps
 from airflow_container_job.workqueue import WorkQueue
 
-LOOKING: Final = 16
-"""Workers that are left for all other looks while every job that has its turn waits for Airflow."""
+STOPPING: Final = 8
+"""Jobs whose runs are stopped at once; the others wait for that without a worker."""
 
-WORKERS: Final = STARTING + LOOKING
-"""Jobs looked at at once. A start keeps its worker, as requests that write to Airflow go one after the other."""
+LOOKING: Final = 16
+"""Workers that are left for all other looks while all those that may start or stop runs wait for Airflow."""
+
+WORKERS: Final = STARTING + STOPPING + LOOKING
+"""Jobs looked at at once. A start or a stop keeps its worker until it is its turn among requests that write."""
 
 LINE_SECONDS: Final = 5.0
 """How often those who wait in line are looked through for what is to be told."""
@@ -80,6 +84,7 @@ class Controller:
         self._line = line
         self._dags, self._runs = Shelf(), Shelf()
         self._queue = WorkQueue()
+        self._stops = Slots(STOPPING)
         self.memory = Memory(observer, links, self, watched)
         self.echo = Echo()
         self._steps = Steps(self, airflow, cluster, observer, links, deletion_deadline)
@@ -217,6 +222,8 @@ class Controller:
                 log.exception("Looking at job %s failed", uid)
                 self._queue.add_after(uid, RETRY_SECONDS)
             finally:
+                if (following := self._stops.give_back(uid)) is not None:
+                    self._queue.add(following, FIRST)
                 self._queue.done(uid)
 
     async def _look(self, uid: str) -> None:
@@ -230,6 +237,12 @@ class Controller:
         if step is not Step.LINE_UP:
             self._line.step_aside(uid)
             facts.held = None
+        if step is not Step.STOP or self._stops.take(uid):
+            await self._take(step, job, facts)
+        if (due := next_look(job, facts)) is not None and (seconds := (due - _now()).total_seconds()) > 0:
+            self.look_after(job, seconds + UNFINISHED)
+
+    async def _take(self, step: Step, job: Job, facts: Facts) -> None:
         aside = self._aside(job) if step in STARTS else None
         try:
             if aside is not None:
@@ -239,15 +252,13 @@ class Controller:
             elif step is not Step.NOTHING:
                 await self._step(step, job, facts)
         except Gone:
-            self.echo.forget(uid)
-            self.memory.job_gone(uid)
+            self.echo.forget(job.uid)
+            self.memory.job_gone(job.uid)
         except Conflict:
             self.look_after(job, RETRY_SECONDS)  # the watch brings the newer version, most likely sooner
         except ClusterError as error:
             log.warning("%s: %s", job, error)
             self.look_after(job, RETRY_SECONDS)
-        if (due := next_look(job, facts)) is not None and (seconds := (due - _now()).total_seconds()) > 0:
-            self.look_after(job, seconds + UNFINISHED)
 
     async def _step(self, step: Step, job: Job, facts: Facts) -> None:
         try:

@@ -39,10 +39,22 @@ class Airflow:
         self.away = False
         self.asked: Counter[str] = Counter()
         self.runs: list[str] = []
+        self.stopped: list[str] = []
 
     async def trigger(self, dag_id: str, dag_run_id: str, _conf: Any, _note: str) -> DagRun:
         async with self._write:
             return await self.gate.through(lambda: self._trigger(dag_id, dag_run_id))
+
+    async def read(self, _dag_id: str, dag_run_id: str) -> DagRun:
+        """A run that goes on. Its owner is in its id."""
+        await asyncio.sleep(self.seconds)
+        return DagRun(dag_run_id, "running", owner_uid=dag_run_id.removeprefix("acj-").removesuffix("-1"))
+
+    async def stop(self, _dag_id: str, dag_run_id: str) -> DagRun:
+        async with self._write:
+            await asyncio.sleep(self.seconds)
+            self.stopped.append(dag_run_id)
+            return DagRun(dag_run_id, "failed")
 
     async def _trigger(self, dag_id: str, dag_run_id: str) -> DagRun:
         await asyncio.sleep(self.seconds)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
 
+from airflow_container_job.facts import DagRun
 from airflow_container_job.line import STARTING
 from tests.unit.operator.scene import Scene
 from tests.unit.operator.test_observer import VirtualLoop
@@ -108,3 +110,23 @@ def test_a_deleted_job_gives_its_place_back_though_another_finalizer_keeps_it(aw
         await started(scene, "next", 1)
 
     play(act, limit=1)
+
+
+def test_a_burst_of_deletions_delays_nothing_of_other_namespaces() -> None:
+    async def act(scene: Scene) -> None:
+        scene.apply("crowd", 300)
+        scene.apply("other", 1, "own")
+        await started(scene, "crowd", 300)
+        deleted = {"deletionTimestamp": datetime.now(UTC).isoformat()}
+        for uid in [uid for uid in scene.cluster.bodies if uid.startswith("crowd")]:
+            scene.controller.memory.job_seen(scene.cluster.change(uid, deleted))
+        await asyncio.sleep(1)
+        ended = DagRun("acj-other-own-0-0000-1", "success")
+        scene.controller.memory.run_seen("other-own-0-0000", ended)
+        assert await runs_before(scene, "single") == 0
+        assert scene.cluster.bodies["other-own-0-0000"]["status"]["phase"] == "Succeeded"
+        assert len(scene.airflow.stopped) < 100
+        await asyncio.sleep(60)
+        assert len(scene.airflow.stopped) == 300
+
+    play(act)
