@@ -98,7 +98,7 @@ class Controller:
             self._give_turns()
         elif known.job is not None and settled(known.job):
             self.left(uid)
-        self._queue.add(uid, known.rank)
+        self._queue.add(uid, *known.place)
 
     def left(self, uid: str) -> None:
         """Give its place to others: it has no run in flight any more."""
@@ -115,9 +115,9 @@ class Controller:
         """Look at this job again, by then at the latest."""
         known = self.memory.find(job.uid)
         if known is not None and seconds > 0:
-            self._queue.add_after(job.uid, seconds, known.rank)
+            self._queue.add_after(job.uid, seconds, *known.place)
         elif known is not None:
-            self._queue.add(job.uid, known.rank)
+            self._queue.add(job.uid, *known.place)
 
     def accepted(self, job: Job) -> None:
         """Airflow has just taken this job's run."""
@@ -147,13 +147,13 @@ class Controller:
             away = self._airflow.gate.shut_by is not None
             for uid in self._line.waiting() if away else self._line.to_be_told():
                 if (known := self.memory.find(uid)) is not None and not (away and known.facts.told):
-                    self._queue.add(uid, known.rank)
+                    self._queue.add(uid, *known.place)
 
     def _give_turns(self) -> None:
         for uid in self._line.give_turns():
             if (known := self.memory.find(uid)) is not None:
                 known.facts.turn, known.facts.held = True, None
-                self._queue.add(uid, known.rank)
+                self._queue.add(uid, *known.place)
 
     async def _line_up(self, job: Job, facts: Facts) -> None:
         self._line.join(job)

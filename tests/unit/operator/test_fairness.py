@@ -51,6 +51,18 @@ def test_a_single_job_starts_amid_the_burst_of_another_namespace() -> None:
     play(act)
 
 
+def test_a_single_job_does_not_wait_until_the_burst_of_another_namespace_has_got_in_line() -> None:
+    """Whatever the priority there."""
+
+    async def act(scene: Scene) -> None:
+        scene.cluster.seconds = 0.1
+        scene.apply("crowd", 3000, decided=False, priority=10)
+        scene.apply("single", 1, decided=False)
+        await started(scene, "single", 1, seconds=1)
+
+    play(act)
+
+
 def test_an_airflow_that_hangs_holds_up_no_look_that_does_not_need_it() -> None:
     async def act(scene: Scene) -> None:
         scene.airflow.seconds = 30
