@@ -28,9 +28,10 @@ from airflow_client.client.models.dag_run_patch_body import DAGRunPatchBody
 from airflow_client.client.models.trigger_dag_run_post_body import TriggerDAGRunPostBody
 
 from airflow_container_job import health, reasons
-from airflow_container_job.airflow_http import Answer, Connections, Request, Scribe, judge
+from airflow_container_job.airflow_http import Answer, Connections, Request, Scribe, judge, words
 from airflow_container_job.auth import Credentials
 from airflow_container_job.errors import (
+    DagBroken,
     DagDenied,
     DagUnavailable,
     RunExists,
@@ -86,7 +87,8 @@ class AirflowApi:
     async def trigger(self, dag_id: str, dag_run_id: str, conf: Mapping[str, Any], note: str) -> DagRun:
         """Create the DagRun.
 
-        Raises RunExists, RunRefused, DagUnavailable, DagDenied, AirflowDenied, AirflowUnreachable.
+        Raises RunExists, RunRefused, DagUnavailable or a kind of it, AirflowDenied, AirflowUnreachable, and Answer
+        where Airflow fails at this request alone.
         """
         body = TriggerDAGRunPostBody(dag_run_id=dag_run_id, conf=dict(conf), note=note, logical_date=None)
         try:
@@ -115,7 +117,7 @@ class AirflowApi:
         """Why no run of this DAG is started, as far as the DAG is to blame."""
         try:
             dag = await self._call_for_dag(dag_id, self._dags.get_dag_without_preload_content)
-        except DagDenied as error:
+        except (DagBroken, DagDenied) as error:
             return Trouble(error.reason, str(error))
         except Answer as error:
             if error.status != 404:
@@ -161,9 +163,13 @@ class AirflowApi:
 
     async def count_live_runs(self) -> int:
         """How many DagRuns of ours are not over, whatever their DAG."""
-        method = self._runs.get_dag_runs_without_preload_content
-        page = await self._call(method, "~", run_id_prefix_pattern=RUN_PREFIX, state=LIVE, limit=1)
+        page = await self._call(self._one_live_run)
         return int(page["total_entries"])
+
+    def _one_live_run(self) -> Request:
+        method = self._runs.get_dag_runs_without_preload_content
+        request: Request = cast("Any", method)("~", run_id_prefix_pattern=RUN_PREFIX, state=LIVE, limit=1)
+        return request
 
     async def changed_runs(self, since: datetime) -> list[DagRun]:
         """All our DagRuns that are over and have ended, or were marked otherwise, at or after this time."""
@@ -261,7 +267,23 @@ class AirflowApi:
                 f"Airflow answered 403: it has no DAG {dag_id!r} that the operator's account may run; "
                 "correct spec.dagId, or give the account's role that DAG"
             )
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            await self._tell_whose_error(dag_id, words(body))
         return judge(status, body)
+
+    async def _tell_whose_error(self, dag_id: str, said: str) -> None:
+        """Airflow answers 500 while its database is away, for a DAG it cannot read, and for any other error within.
+
+        What one job asks for must stop nobody else, so the first alone is Airflow's trouble: then it answers nothing.
+        """
+        await self._send(self._one_live_run())
+        status, _ = await self._ask(cast("Any", self._dags.get_dag_without_preload_content)(dag_id))
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise DagBroken(
+                f"Airflow answered 500 for all that is of DAG {dag_id!r}, and serves others: {said}; "
+                "see the log of its API server"
+            )
+        raise Answer(HTTPStatus.INTERNAL_SERVER_ERROR, said)
 
     async def _send(self, request: Request) -> Any:
         return judge(*await self._ask(request))

@@ -108,15 +108,15 @@ class Connections:
 def judge(status: int, body: bytes) -> Any:
     """Give the JSON of an answer; raises AirflowDenied, AirflowUnreachable, or Answer for any other refusal."""
     if status in (401, 403):
-        raise AirflowDenied(f"Airflow answered {status}: {_detail(body)}; check the operator's account and its rights")
+        raise AirflowDenied(f"Airflow answered {status}: {words(body)}; check the operator's account and its rights")
     if 300 <= status < 400:
         raise AirflowUnreachable(
             f"Airflow answered {status}, a redirect; give the address it leads to in ACJ_AIRFLOW_URL"
         )
     if status == 429 or status >= 500:
-        raise AirflowUnreachable(f"Airflow answered {status}: {_detail(body)}")
+        raise AirflowUnreachable(f"Airflow answered {status}: {words(body)}")
     if status >= 300:
-        raise Answer(status, _detail(body))
+        raise Answer(status, words(body))
     try:
         return json.loads(body)
     except ValueError as error:
@@ -132,7 +132,7 @@ def _outcome(status: int) -> str:
     return "refused" if status >= 400 else "ok"
 
 
-def _detail(body: bytes) -> str:
+def words(body: bytes) -> str:
     """The words of an error answer, cut to what fits a status."""
     try:
         answer = json.loads(body)

@@ -103,8 +103,13 @@ def live(job: Job, facts: Facts) -> bool:
 
 def in_flight(job: Job) -> bool:
     """Whether it is recorded that Airflow has a run of this job, and not that it is over or let go."""
-    let_go = job.deleted_at is not None and not job.held
-    return job.triggered and not job.finished and not job.at_rest and not let_go
+    return job.triggered and not settled(job)
+
+
+def settled(job: Job) -> bool:
+    """Whether nothing more is to come of the decided run, as far as is recorded: it is over, stopped, or let go."""
+    let_go = job.deleted_at is not None and not job.held  # another finalizer may keep the resource for long
+    return job.finished or job.at_rest or let_go
 
 
 def _too_late(job: Job, facts: Facts, now: datetime) -> bool:

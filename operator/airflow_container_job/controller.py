@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from airflow_container_job import health, logs, status
 from airflow_container_job.airflow_api import AirflowApi
-from airflow_container_job.closing import closing, in_flight
+from airflow_container_job.closing import closing, in_flight, settled
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.echo import Echo
 from airflow_container_job.errors import (
@@ -26,22 +26,28 @@ from airflow_container_job.errors import (
     AirflowUnreachable,
     ClusterError,
     Conflict,
-    DagDenied,
     DagUnavailable,
     Gone,
 )
 from airflow_container_job.facts import Facts, Trouble
 from airflow_container_job.job import Job
-from airflow_container_job.line import Line
-from airflow_container_job.memory import Known, Memory
+from airflow_container_job.line import STARTING, Line
+from airflow_container_job.memory import FIRST, Known, Memory
 from airflow_container_job.observer import Observer
 from airflow_container_job.reconcile import Step, next_look, next_step
 from airflow_container_job.shelf import Shelf
+from airflow_container_job.slots import Slots
 from airflow_container_job.steps import RETRY_SECONDS, UNFINISHED, Steps
 from airflow_container_job.workqueue import WorkQueue
 
-WORKERS: Final = 16
-"""Jobs looked at at once; requests to Airflow are bounded on their own."""
+STOPPING: Final = 8
+"""Jobs whose runs are stopped at once; the others wait for that without a worker."""
+
+LOOKING: Final = 16
+"""Workers that are left for all other looks while all those that may start or stop runs wait for Airflow."""
+
+WORKERS: Final = STARTING + STOPPING + LOOKING
+"""Jobs looked at at once. A start or a stop keeps its worker until it is its turn among requests that write."""
 
 LINE_SECONDS: Final = 5.0
 """How often those who wait in line are looked through for what is to be told."""
@@ -54,9 +60,6 @@ STARTS: Final = frozenset({Step.LINE_UP, Step.TRIGGER})
 
 GATES: Final = frozenset({AirflowUnreachable.reason, AirflowDenied.reason})
 """Troubles that every job has alike."""
-
-OF_A_DAG: Final = frozenset({DagUnavailable.reason, DagDenied.reason})
-"""Troubles that every job of one DAG has alike."""
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +82,9 @@ class Controller:
         self._links = links
         self._deadline = deletion_deadline
         self._line = line
-        self._shelf = Shelf()
+        self._dags, self._runs = Shelf(), Shelf()
         self._queue = WorkQueue()
+        self._stops = Slots(STOPPING)
         self.memory = Memory(observer, links, self, watched)
         self.echo = Echo()
         self._steps = Steps(self, airflow, cluster, observer, links, deletion_deadline)
@@ -92,9 +96,9 @@ class Controller:
         if known.job is not None and in_flight(known.job):
             self._line.enter(known.job)
             self._give_turns()
-        elif known.job is not None and (known.job.finished or known.job.at_rest):
+        elif known.job is not None and settled(known.job):
             self.left(uid)
-        self._queue.add(uid, known.rank)
+        self._queue.add(uid, *known.place)
 
     def left(self, uid: str) -> None:
         """Give its place to others: it has no run in flight any more."""
@@ -111,9 +115,9 @@ class Controller:
         """Look at this job again, by then at the latest."""
         known = self.memory.find(job.uid)
         if known is not None and seconds > 0:
-            self._queue.add_after(job.uid, seconds, known.rank)
+            self._queue.add_after(job.uid, seconds, *known.place)
         elif known is not None:
-            self._queue.add(job.uid, known.rank)
+            self._queue.add(job.uid, *known.place)
 
     def accepted(self, job: Job) -> None:
         """Airflow has just taken this job's run."""
@@ -143,13 +147,13 @@ class Controller:
             away = self._airflow.gate.shut_by is not None
             for uid in self._line.waiting() if away else self._line.to_be_told():
                 if (known := self.memory.find(uid)) is not None and not (away and known.facts.told):
-                    self._queue.add(uid, known.rank)
+                    self._queue.add(uid, *known.place)
 
     def _give_turns(self) -> None:
         for uid in self._line.give_turns():
             if (known := self.memory.find(uid)) is not None:
                 known.facts.turn, known.facts.held = True, None
-                self._queue.add(uid, known.rank)
+                self._queue.add(uid, *known.place)
 
     async def _line_up(self, job: Job, facts: Facts) -> None:
         self._line.join(job)
@@ -167,14 +171,28 @@ class Controller:
         """Whether what a job was last told no longer is so, now that Airflow answers."""
         if trouble is None or trouble.reason in GATES:
             return True
-        return trouble.reason in OF_A_DAG and not self._shelf.has(self._links.dag_of(job))
+        return not (self._dags.has(self._links.dag_of(job)) or self._runs.has(_run_of(job)))
+
+    async def _refused(self, job: Job, facts: Facts, error: AirflowError) -> None:
+        """Leave alone for a while what Airflow did not take: the DAG, where that is to blame, else this run."""
+        trouble = Trouble(error.reason, str(error))
+        if isinstance(error, DagUnavailable):
+            self._dags.put(self._links.dag_of(job), trouble)
+        else:
+            self._runs.put(_run_of(job), trouble)
+        await self._put_aside(job, facts, trouble)
 
     async def _put_aside(self, job: Job, facts: Facts, trouble: Trouble) -> None:
-        """Let others have the place of a job whose DAG cannot run."""
+        """Let others have the place of a job that cannot run now."""
         self.left(job.uid)
         facts.held = None
         await self._tell(job, facts, trouble)
-        self.look_after(job, self._shelf.pause(self._links.dag_of(job)) + UNFINISHED)
+        pause = max(self._dags.pause(self._links.dag_of(job)), self._runs.pause(_run_of(job)))
+        self.look_after(job, pause + UNFINISHED)
+
+    def _aside(self, job: Job) -> Trouble | None:
+        """Why Airflow is not asked for this job's run now."""
+        return self._dags.trouble(self._links.dag_of(job)) or self._runs.trouble(_run_of(job))
 
     # ---- workers
 
@@ -204,6 +222,8 @@ class Controller:
                 log.exception("Looking at job %s failed", uid)
                 self._queue.add_after(uid, RETRY_SECONDS)
             finally:
+                if (following := self._stops.give_back(uid)) is not None:
+                    self._queue.add(following, FIRST)
                 self._queue.done(uid)
 
     async def _look(self, uid: str) -> None:
@@ -217,7 +237,13 @@ class Controller:
         if step is not Step.LINE_UP:
             self._line.step_aside(uid)
             facts.held = None
-        aside = self._shelf.trouble(self._links.dag_of(job)) if step in STARTS else None
+        if step is not Step.STOP or self._stops.take(uid):
+            await self._take(step, job, facts)
+        if (due := next_look(job, facts)) is not None and (seconds := (due - _now()).total_seconds()) > 0:
+            self.look_after(job, seconds + UNFINISHED)
+
+    async def _take(self, step: Step, job: Job, facts: Facts) -> None:
+        aside = self._aside(job) if step in STARTS else None
         try:
             if aside is not None:
                 await self._put_aside(job, facts, aside)
@@ -226,26 +252,23 @@ class Controller:
             elif step is not Step.NOTHING:
                 await self._step(step, job, facts)
         except Gone:
-            self.echo.forget(uid)
-            self.memory.job_gone(uid)
+            self.echo.forget(job.uid)
+            self.memory.job_gone(job.uid)
         except Conflict:
             self.look_after(job, RETRY_SECONDS)  # the watch brings the newer version, most likely sooner
         except ClusterError as error:
             log.warning("%s: %s", job, error)
             self.look_after(job, RETRY_SECONDS)
-        if (due := next_look(job, facts)) is not None and (seconds := (due - _now()).total_seconds()) > 0:
-            self.look_after(job, seconds + UNFINISHED)
 
     async def _step(self, step: Step, job: Job, facts: Facts) -> None:
         try:
             await self._steps.take(step, job, facts)
             if step is Step.TRIGGER and facts.run is not None:
-                self._shelf.take(self._links.dag_of(job))
+                self._dags.take(self._links.dag_of(job))
+                self._runs.take(_run_of(job))
         except AirflowError as error:
-            if step in STARTS and isinstance(error, DagUnavailable):
-                trouble = Trouble(error.reason, str(error))
-                self._shelf.put(self._links.dag_of(job), trouble)
-                await self._put_aside(job, facts, trouble)
+            if step is Step.TRIGGER and error.reason not in GATES:
+                await self._refused(job, facts, error)
             else:
                 await self._show_trouble(job, facts, error)
 
@@ -266,6 +289,10 @@ class Controller:
         if job.deleted_at is not None:
             pause = min(pause, self._steps.left(job.deleted_at))
         self.look_after(job, pause + UNFINISHED)
+
+
+def _run_of(job: Job) -> str:
+    return "" if job.decision is None else job.decision.dag_run_id
 
 
 def _now() -> datetime:

@@ -3,9 +3,10 @@
 OperatorError
 ├── InvalidJob            the resource cannot be understood: a person changes it
 ├── AirflowError          talking to Airflow failed
-│   ├── AirflowUnreachable    no answer, or 5xx/429: try again, all jobs together (gate.Gate)
+│   ├── AirflowUnreachable    no answer, or 5xx/429 whatever is asked: try again, all jobs together (gate.Gate)
 │   ├── AirflowDenied         401/403 with a fresh token: the same, an administrator acts
 │   ├── DagUnavailable        no such DAG, or one that cannot run: try again, a DAG author acts
+│   │   ├── DagBroken         500 for whatever is of this DAG alone: the same
 │   │   └── DagDenied         403 for what is of this DAG: the same, an administrator acts
 │   ├── RunRefused            400/422 for this conf: a person changes the spec
 │   └── RunExists             409: look at the run, adopt it if it is ours
@@ -45,6 +46,12 @@ class DagUnavailable(AirflowError):
     """The DAG does not exist, does not import, or does not allow manual runs."""
 
     reason = "DagMissing"
+
+
+class DagBroken(DagUnavailable):
+    """Airflow has the DAG, and fails wherever it has to read it; it answers what is not of this DAG."""
+
+    reason = "DagBroken"
 
 
 class DagDenied(DagUnavailable):

@@ -6,8 +6,8 @@ and its end brings no herd. For one event loop.
 
 from __future__ import annotations
 
+import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -16,13 +16,18 @@ from airflow_container_job.errors import AirflowDenied, AirflowError, AirflowUnr
 T = TypeVar("T")
 
 
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class Gate:
     """Lets requests through while Airflow serves us; after a failure only one at a time, after a growing pause."""
 
     FIRST: Final = 1.0
     LONGEST: Final = 30.0
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = _clock) -> None:
+        """`clock`: seconds; by default those by which a look is put off."""
         self._clock = clock
         self._failures = 0
         self._open_at = 0.0

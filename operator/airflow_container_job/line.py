@@ -1,8 +1,10 @@
 """The queue in Kubernetes: which job may ask Airflow for its run next, so that only so many are in flight. Pure.
 
 Used by the controller. A turn goes to the namespace with the fewest runs in flight, of those served longest ago; in it
-to the highest `spec.priority`, then to the oldest resource. Only a few jobs have their turn and no run yet, so that the
-order holds for a crowd that arrives at once, too, and a single job of another namespace is not behind all of it.
+to the highest `spec.priority`, then to the oldest resource. A namespace whose last turn came to nothing is served as if
+it had as many in flight as the others: refused runs never count, and theirs would be every next turn. Only a few jobs
+have their turn and no run yet, so that the order holds for a crowd that arrives at once, too, and a single job of
+another namespace is not behind all of it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from airflow_container_job.facts import Trouble
 from airflow_container_job.job import Job
 
 STARTING: Final = 16
-"""Jobs that have their turn, and whose run Airflow has not accepted yet."""
+"""Jobs that have their turn, and whose run Airflow has not accepted yet. Each may keep one of the workers waiting."""
 
 RENEWED_AT: Final = 0.25
 """A job is told its place again when it has come down to this part of it: few writes, however long the queue."""
@@ -42,6 +44,7 @@ class Line:
         self._open = False
         self._flying: dict[str, str] = {}
         self._starting: set[str] = set()
+        self._fruitless: set[str] = set()
         self._count: Counter[str] = Counter()
         self._served: dict[str, int] = {}
         self._waiting: dict[str, list[Key]] = {}
@@ -56,6 +59,7 @@ class Line:
         """Airflow has this job's run."""
         self.step_aside(job.uid)
         self._starting.discard(job.uid)
+        self._fruitless.discard(job.namespace)
         if job.uid not in self._flying:
             self._flying[job.uid] = job.namespace
             self._count[job.namespace] += 1
@@ -87,8 +91,10 @@ class Line:
     def leave(self, uid: str) -> None:
         """Count this job no longer: it neither waits nor has a run in flight."""
         self.step_aside(uid)
-        self._starting.discard(uid)
         if (namespace := self._flying.pop(uid, None)) is not None:
+            if uid in self._starting:
+                self._starting.remove(uid)
+                self._fruitless.add(namespace)
             self._count[namespace] -= 1
             if not self._count[namespace]:
                 del self._count[namespace]
@@ -97,6 +103,7 @@ class Line:
     def _forget(self, namespace: str) -> None:
         if namespace not in self._waiting and namespace not in self._count:
             self._served.pop(namespace, None)
+            self._fruitless.discard(namespace)
 
     @property
     def limit(self) -> int:
@@ -127,7 +134,7 @@ class Line:
             free = [name for name in self._waiting if self._count[name] < self._namespace_limit]
             if not free:
                 break
-            namespace = min(free, key=lambda name: (self._count[name], self._served.get(name, 0), name))
+            namespace = self._next(free)
             uid = self._waiting[namespace][0].uid
             self.step_aside(uid)
             self._flying[uid] = namespace
@@ -136,6 +143,16 @@ class Line:
             self._served[namespace] = max(self._served.values(), default=0) + 1
             given.append(uid)
         return given
+
+    def _next(self, free: list[str]) -> str:
+        """Which of these namespaces has the next turn."""
+        least = min((self._count[name] for name in free if name not in self._fruitless), default=0)
+
+        def order(name: str) -> tuple[int, int, str]:
+            counted = max(self._count[name], least) if name in self._fruitless else self._count[name]
+            return counted, self._served.get(name, 0), name
+
+        return min(free, key=order)
 
     def waiting(self) -> list[str]:
         """All jobs that wait for their turn."""

@@ -22,11 +22,11 @@ from airflow_container_job.observer import Observer
 from airflow_container_job.rollcall import RollCall
 from dynamic_pod import contract, outcome
 
-FIRST: Final = -(2**31) - 2
-"""Rank of a look at what goes on already: before every start, whatever its priority."""
+FIRST: Final = 0
+"""Rank of a look at what goes on already."""
 
-NEXT: Final = FIRST + 1
-"""Rank of a look at a job that has its turn: before those that only get in line."""
+NEXT: Final = 1
+"""Rank of a look at a job that has its turn."""
 
 STRANGERS: Final = 10_000
 """Runs that are remembered though their resource is not known: after a start Airflow may be faster than the list."""
@@ -55,13 +55,13 @@ class Known:
     facts: Facts = field(default_factory=Facts)
 
     @property
-    def rank(self) -> int:
-        """Where it waits for a look: ends before starts, then by `spec.priority`."""
+    def place(self) -> tuple[int, str]:
+        """Where it waits for a look, rank and lane: ends before turns, these before new ones; those by priority."""
         if self.job is None or self.job.triggered or self.job.deleted_at is not None:
-            return FIRST
+            return FIRST, ""
         if self.facts.turn:
-            return NEXT
-        return -int(self.job.spec.get("priority", 0))
+            return NEXT, ""
+        return -int(self.job.spec.get("priority", 0)), self.job.namespace
 
 
 class Listener(Protocol):

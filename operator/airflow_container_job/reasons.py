@@ -16,6 +16,7 @@ RERUNNING: Final = "Rerunning"
 STARTING: Final = "Starting"
 DAG_PAUSED: Final = "DagPaused"
 DAG_MISSING: Final = "DagMissing"
+DAG_BROKEN: Final = "DagBroken"
 DAG_DENIED: Final = "DagDenied"
 SCHEDULER_UNHEALTHY: Final = "SchedulerUnhealthy"
 TRIGGERER_UNHEALTHY: Final = "TriggererUnhealthy"
@@ -47,7 +48,9 @@ REASONS: Final[Mapping[str, Mapping[str, str]]] = {
         RERUNNING: "The run is being stopped, because spec.rerun asks for another; that follows.",
         "AirflowUnreachable": "Airflow gives no usable answer; nothing is lost, the operator asks again.",
         "AirflowDenied": "Airflow does not let the operator's account do this; an administrator acts.",
+        "AirflowError": "Airflow, or a proxy before it, refuses the request for this run alone; it is asked again.",
         DAG_MISSING: "The DAG does not exist, does not import, or does not allow manual runs.",
+        DAG_BROKEN: "Airflow has the DAG and cannot read it, as it stored it.",
         DAG_DENIED: "There is no DAG of this name that the operator's account in Airflow may run.",
         STOPPING: "The run is being ended, as spec.shutdown asks.",
         START_DEADLINE_EXCEEDED: "No container ran in time; the run is being ended.",
@@ -56,6 +59,7 @@ REASONS: Final[Mapping[str, Mapping[str, str]]] = {
         STARTING: "Airflow has the run; its container does not run yet.",
         DAG_PAUSED: "The DAG is paused in Airflow; un-pausing it lets the run go on.",
         DAG_MISSING: "The DAG has gone from Airflow since the run was created.",
+        DAG_BROKEN: "Airflow can no longer read the DAG, as it stored it.",
         DAG_DENIED: "The operator's account in Airflow may no longer see the DAG.",
         SCHEDULER_UNHEALTHY: "Airflow's scheduler does not report; nothing is started.",
         TRIGGERER_UNHEALTHY: "Airflow's triggerer does not report; no pod is made.",

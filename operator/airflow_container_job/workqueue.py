@@ -11,12 +11,16 @@ import itertools
 
 
 class WorkQueue:
-    """Keys waiting for a look: by rank, those of one rank in the order of their first event. For one event loop."""
+    """Keys waiting for a look, in lanes: first all of the lane without a name, then one of each other lane in turn.
+
+    In a lane by rank, those of one rank in the order of their first event. For one event loop.
+    """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, int, str]] = []
+        self._lanes: dict[str, list[tuple[int, int, str]]] = {}
+        """In the order in which they are served next."""
         self._numbers = itertools.count()
-        self._dirty: dict[str, int] = {}
+        self._dirty: dict[str, tuple[str, int]] = {}
         self._working: set[str] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._available = asyncio.Event()
@@ -24,17 +28,17 @@ class WorkQueue:
     def __len__(self) -> int:
         return len(self._dirty)
 
-    def add(self, key: str, rank: int = 0) -> None:
+    def add(self, key: str, rank: int = 0, lane: str = "") -> None:
         """Ask for a look at this key soon; the lowest rank comes first, and of several the lowest counts."""
         if timer := self._timers.pop(key, None):
             timer.cancel()
-        if key in self._dirty and self._dirty[key] <= rank:
+        if key in self._dirty and self._dirty[key] <= (lane, rank):
             return
-        self._dirty[key] = rank
+        self._dirty[key] = lane, rank
         if key not in self._working:
             self._enqueue(key)
 
-    def add_after(self, key: str, seconds: float, rank: int = 0) -> None:
+    def add_after(self, key: str, seconds: float, rank: int = 0, lane: str = "") -> None:
         """Ask for a look at this key later; of several times the earliest counts."""
         loop = asyncio.get_running_loop()
         due = loop.time() + seconds
@@ -43,18 +47,18 @@ class WorkQueue:
             return
         if timer is not None:
             timer.cancel()
-        self._timers[key] = loop.call_at(due, self._expire, key, rank)
+        self._timers[key] = loop.call_at(due, self._expire, key, rank, lane)
 
-    def _expire(self, key: str, rank: int) -> None:
+    def _expire(self, key: str, rank: int, lane: str) -> None:
         self._timers.pop(key, None)
-        self.add(key, rank)
+        self.add(key, rank, lane)
 
     async def get(self) -> str:
         """Wait for a key and take it; `done` gives it back."""
         while True:
-            while self._waiting:
-                rank, _, key = heapq.heappop(self._waiting)
-                if self._dirty.get(key) == rank and key not in self._working:  # else it has a lower one meanwhile
+            while self._lanes:
+                lane, rank, key = self._pop()
+                if self._dirty.get(key) == (lane, rank) and key not in self._working:  # else it has a lower one by now
                     del self._dirty[key]
                     self._working.add(key)
                     return key
@@ -67,6 +71,15 @@ class WorkQueue:
         if key in self._dirty:
             self._enqueue(key)
 
+    def _pop(self) -> tuple[str, int, str]:
+        lane = "" if "" in self._lanes else next(iter(self._lanes))
+        waiting = self._lanes.pop(lane)
+        rank, _, key = heapq.heappop(waiting)
+        if waiting:
+            self._lanes[lane] = waiting  # behind the others
+        return lane, rank, key
+
     def _enqueue(self, key: str) -> None:
-        heapq.heappush(self._waiting, (self._dirty[key], next(self._numbers), key))
+        lane, rank = self._dirty[key]
+        heapq.heappush(self._lanes.setdefault(lane, []), (rank, next(self._numbers), key))
         self._available.set()

@@ -20,6 +20,8 @@ FORCED = {
     "Held": "integration",  # a limit that all the tests here together stay below
     "AirflowUnreachable": "integration",
     "AirflowDenied": "integration",
+    "AirflowError": "integration",
+    "DagBroken": "integration",
     "DagDenied": "integration",
 }
 """Reason -> the folder of tests that forces it."""

@@ -69,7 +69,7 @@ def change_mind(world: World, name: str, wish: str) -> None:
         world.wait(name, "Failed", "StartDeadlineExceeded")
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [429, 503])
 def test_an_airflow_that_is_in_trouble(world: World, status: int) -> None:
     name = f"trouble-{status}"
     world.airflow.fail_next(1, status)
@@ -77,6 +77,31 @@ def test_an_airflow_that_is_in_trouble(world: World, status: int) -> None:
     world.wait(name, "Queued")
     assert len(world.runs_of(name)) == 1
     until("it is told", lambda: world.events(name) == ["AirflowUnreachable"])
+
+
+@pytest.mark.parametrize("status", [413, 500])
+def test_a_refusal_of_one_run_holds_up_no_other(world: World, status: int) -> None:
+    """Airflow serves all others, so it is not away."""
+    name, other = f"refused-{status}", f"unhindered-{status}"
+    world.airflow.fail_next(1, status)
+    world.apply(name)
+    assert str(status) in world.wait(name, "Pending", "AirflowError")["message"]
+    world.apply(other)
+    world.wait(other, "Queued")
+    world.wait(name, "Queued")
+    assert world.events(name) == ["AirflowError"]
+    assert len(world.runs_of(name)) == 1
+
+
+def test_an_airflow_without_its_database(world: World) -> None:
+    """It answers 500 to whatever is asked: no job is to blame."""
+    names = [f"database-{number}" for number in range(3)]
+    with world.airflow.without_database():
+        world.namespace.apply(*(manifest(name) for name in names))
+        world.namespace.wait_for_all(names, "Pending", "AirflowUnreachable")
+    world.namespace.wait_for_all(names, "Queued")
+    told = {reason for name in names for reason in world.events(name)}
+    assert told == {"AirflowUnreachable"}
 
 
 @pytest.mark.parametrize(("status", "tries", "reason"), [(401, 4, "AirflowDenied"), (403, 1, "DagDenied")])

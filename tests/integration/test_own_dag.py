@@ -107,6 +107,27 @@ def test_a_dag_that_the_account_may_not_run(world: World) -> None:
     world.wait(names[2], "Queued", seconds=60)
 
 
+def test_a_dag_that_airflow_cannot_read(world: World) -> None:
+    """It answers 500 then, to whatever is of this DAG. Whoever names it holds nobody else up, and loses no run."""
+    run = start(world, "readable")
+    world.airflow.add_dag("unreadable")
+    world.airflow.broken |= {"own.dag-1", "unreadable"}
+    names = [f"unread-{number}" for number in range(3)]
+    world.namespace.apply(*(manifest(name, image=None, command=None, dagId="unreadable") for name in names))
+    world.namespace.wait_for_all(names, "Pending", "DagBroken")
+    assert "'unreadable'" in world.namespace.status(names[0])["message"]
+    world.wait("readable", "Queued", "DagBroken")
+    for number in range(3):
+        world.triggered(f"aside-{number}")
+    assert not any(reason == "AirflowUnreachable" for name in names for reason in world.events(name))
+    world.airflow.broken.clear()
+    world.namespace.wait_for_all(names, "Queued")
+    world.wait("readable", "Queued", "Starting")
+    world.airflow.start(run)
+    world.airflow.finish(run, "success")
+    world.wait("readable", "Succeeded")
+
+
 def test_a_right_that_is_taken_away_loses_no_run(world: World) -> None:
     """Of what the account may not see nothing is known, least of all that it has ended."""
     run = start(world, "hidden")

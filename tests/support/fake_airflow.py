@@ -90,6 +90,17 @@ class FakeAirflow(FakeStore):
         self._faults.append(fault)
 
     @contextmanager
+    def without_database(self) -> Iterator[None]:
+        """Answer 500 to whatever is asked, until the end of the block."""
+        faults = [Fault(method, 1_000_000, status=500) for method in ("GET", "POST", "PATCH")]
+        self._faults += faults
+        try:
+            yield
+        finally:
+            for fault in faults:
+                self._faults.remove(fault)
+
+    @contextmanager
     def hold(self, method: str = "POST", *, commit: bool) -> Iterator[Fault]:
         """Leave requests of this method unanswered until the end of the block; then close their connections."""
         fault = Fault(method, 1_000_000, commit=commit)

@@ -71,6 +71,8 @@ class FakeStore:
         """Answer POST with 400 and these words, as Airflow does when `conf` does not fit the DAG's Params."""
         self.forbidden: set[str] = set()
         """DAGs of which the account's role has no right, whether there are such or not."""
+        self.broken: set[str] = set()
+        """DAGs that it cannot read as they are stored."""
         self.unhealthy: set[str] = set()
         """Parts of Airflow that have not reported for too long, such as `scheduler`."""
         self._runs: dict[tuple[str, str], Json] = {}
@@ -186,7 +188,12 @@ class FakeStore:
     def _get_dag(self, _: Request, dag_id: str) -> Answer:
         if dag_id not in self.dags:
             raise Refusal(404, f"Dag with id: {dag_id} was not found")
+        self._read_dag(dag_id)
         return 200, _UNUSED_OF_DAG | vars(self.dags[dag_id]) | {"dag_display_name": dag_id, "fileloc": "/dags/dag.py"}
+
+    def _read_dag(self, dag_id: str) -> None:
+        if dag_id in self.broken:
+            raise Refusal(500, f"An error occurred while trying to deserialize Dag: {dag_id}")
 
     def _post_run(self, request: Request, dag_id: str) -> Answer:
         body: Json = request.body
@@ -202,6 +209,7 @@ class FakeStore:
             raise Refusal(400, f"Dag with dag_id: '{dag_id}' has import errors and cannot be triggered")
         if dag.allowed_run_types is not None and "manual" not in dag.allowed_run_types:
             raise Refusal(400, f"Dag with dag_id: '{dag_id}' does not allow manual runs")
+        self._read_dag(dag_id)
         if self.refuse_conf is not None:
             raise Refusal(400, self.refuse_conf)
         number = next(self._numbers)
@@ -220,6 +228,7 @@ class FakeStore:
 
     def _patch_run(self, request: Request, dag_id: str, run_id: str) -> Answer:
         self._get_run(request, dag_id, run_id)
+        self._read_dag(dag_id)
         body: Json = request.body
         if body.keys() - {"state", "note"} or body.get("state") not in ("queued", "success", "failed", None):
             raise Refusal(422, [{"type": "extra_forbidden", "loc": ["body"], "msg": f"not a patch: {body}"}])

@@ -62,6 +62,42 @@ def test_namespaces_take_turns_whatever_their_priorities() -> None:
     assert drain(waiting, jobs) == ["a-0", "b-0", "a-1", "b-1", "a-2", "b-2"]
 
 
+def test_a_namespace_whose_turns_come_to_nothing_is_served_as_often_as_the_others() -> None:
+    refused = [one(f"refused-{number:02}", "a") for number in range(20)]
+    good = [one(f"good-{number:02}", "b") for number in range(40)]
+    waiting = line(limit=30)
+    for each in refused + good:
+        waiting.join(each)
+    order = []
+    while len(given := waiting.give_turns()) > 0:
+        for uid in given:
+            order.append(uid[0])
+            if uid.startswith("good"):
+                waiting.enter(good[int(uid[-2:])])
+            else:
+                waiting.leave(uid)
+    assert order.count("g") == 30
+    assert "".join(order[STARTING:]).startswith("rg" * 10)
+
+
+def test_a_namespace_whose_run_is_taken_is_served_by_what_it_has_in_flight_again() -> None:
+    crowd = {f"b-{number}": one(f"b-{number}", "b") for number in range(60)}
+    jobs = {f"a-{number}": one(f"a-{number}", "a") for number in range(60)}
+    waiting = line()
+    waiting.join(jobs.pop("a-0"))
+    waiting.give_turns()
+    for number in range(20):
+        waiting.enter(crowd.pop(f"b-{number}"))
+    for each in (*crowd.values(), *jobs.values()):
+        waiting.join(each)
+    waiting.leave("a-0")
+    given = waiting.give_turns()
+    assert [uid[0] for uid in given] == ["b", "a"] * (STARTING // 2)
+    for uid in given:
+        waiting.enter((crowd | jobs)[uid])
+    assert {uid[0] for uid in waiting.give_turns()} == {"a"}
+
+
 def test_no_more_than_the_limit_are_in_flight_and_an_end_makes_room() -> None:
     jobs = [one(f"job-{number}") for number in range(5)]
     waiting = line(limit=2)
@@ -146,5 +182,6 @@ def test_nothing_is_kept_of_those_that_left() -> None:
             waiting._waiting,
             waiting._starting,
             waiting._served,
+            waiting._fruitless,
         )
     )

@@ -1,4 +1,4 @@
-"""The work queue, the gate and the settings."""
+"""The work queue, the slots, the gate and the settings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from airflow_container_job.errors import AirflowError, AirflowUnreachable, DagDenied, RunRefused
 from airflow_container_job.gate import Gate
 from airflow_container_job.settings import Settings
+from airflow_container_job.slots import Slots
 from airflow_container_job.workqueue import WorkQueue
 
 
@@ -83,6 +84,37 @@ def test_a_key_that_is_asked_for_at_a_lower_rank_comes_sooner_and_once() -> None
         return [*taken, await queue.get()]
 
     assert asyncio.run(scenario()) == ["urgent", "a", "b", "urgent"]
+
+
+def test_lanes_are_served_in_turn_and_each_by_rank_once_the_one_without_a_name_is_empty() -> None:
+    async def scenario() -> list[str]:
+        queue = WorkQueue()
+        for key, rank, lane in (
+            ("a-low", 5, "a"),
+            ("a-high", -5, "a"),
+            ("b-low", 9, "b"),
+            ("a-middle", 0, "a"),
+            ("b-lower", 10, "b"),
+            ("late", 1, ""),
+            ("moved", 7, "a"),
+            ("moved", 0, ""),
+        ):
+            queue.add(key, rank, lane)
+        return [await asyncio.wait_for(queue.get(), 1) for _ in range(7)]
+
+    assert asyncio.run(scenario()) == ["moved", "late", "a-high", "b-low", "a-middle", "b-lower", "a-low"]
+
+
+def test_a_slot_that_is_given_back_is_the_next_ones_in_order() -> None:
+    slots = Slots(2)
+    assert [slots.take(key) for key in ("a", "b", "c", "d", "a", "c")] == [True, True, False, False, True, False]
+    assert slots.give_back("d") is None  # it had none
+    assert slots.give_back("a") == "c"
+    assert slots.take("c")
+    assert slots.give_back("c") == "d"
+    assert slots.give_back("d") is None  # nobody waits any more
+    assert slots.take("a")
+    assert not slots.take("c")
 
 
 class Clock:

@@ -4,119 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
 from airflow_container_job import controller
-from airflow_container_job.airflow_api import AirflowApi
-from airflow_container_job.cluster_api import ClusterApi
-from airflow_container_job.controller import Controller
-from airflow_container_job.decision import Decision
-from airflow_container_job.errors import AirflowUnreachable, DagUnavailable
-from airflow_container_job.facts import DagRun
-from airflow_container_job.gate import Gate
-from airflow_container_job.job import ANNOTATION_DECISION, FINALIZER
-from airflow_container_job.line import Line
-from airflow_container_job.observer import Observer
+from airflow_container_job.facts import Trouble
 from airflow_container_job.shelf import Shelf
-from airflow_container_job.status import Links
 from tests.support.wait import until
-from tests.unit.operator.builders import DECIDED
+from tests.unit.operator.scene import Scene
 
 JOBS = 40
-
-
-class Airflow:
-    """Takes every run, but for what a test says."""
-
-    def __init__(self) -> None:
-        self.gate = Gate()
-        self.away = False
-        self.missing = "nowhere"
-        self.asked: Counter[str] = Counter()
-        self.runs: list[str] = []
-
-    async def trigger(self, dag_id: str, dag_run_id: str, _conf: Any, _note: str) -> DagRun:
-        return await self.gate.through(lambda: self._trigger(dag_id, dag_run_id))
-
-    async def _trigger(self, dag_id: str, dag_run_id: str) -> DagRun:
-        await asyncio.sleep(0.001)
-        self.asked[dag_id] += 1
-        if self.away:
-            raise AirflowUnreachable("Airflow does not answer: the connection broke")
-        if dag_id == self.missing:
-            raise DagUnavailable(f"no DAG {dag_id}")
-        self.runs.append(dag_run_id)
-        return DagRun(dag_run_id, "queued")
-
-
-class Cluster:
-    """Keeps what is written, and counts it."""
-
-    def __init__(self) -> None:
-        self.bodies: dict[str, dict[str, Any]] = {}
-        self.writes: Counter[str] = Counter()
-
-    async def write_status(self, job: Any, status: dict[str, Any]) -> dict[str, Any]:
-        await asyncio.sleep(0)
-        self.writes[status["reason"]] += 1
-        body = self.bodies[job.uid]
-        version = str(int(body["metadata"]["resourceVersion"]) + 1)
-        self.bodies[job.uid] = body | {"status": status, "metadata": body["metadata"] | {"resourceVersion": version}}
-        return self.bodies[job.uid]
-
-    async def create_event(self, event: dict[str, Any]) -> None:
-        self.writes[f"event {event['reason']}"] += 1
-
-    def reasons(self) -> Counter[str]:
-        """What the resources say now."""
-        return Counter(body["status"].get("reason") for body in self.bodies.values())
-
-
-class Scene:
-    """A controller at work, between the two."""
-
-    def __init__(self, limit: int) -> None:
-        self.airflow, self.cluster = Airflow(), Cluster()
-        airflow, cluster = cast("AirflowApi", self.airflow), cast("ClusterApi", self.cluster)
-        observer = Observer(airflow, "container_job", 60)
-        line = Line(limit, None)
-        line.open()
-        links = Links("container_job", "")
-        self.controller = Controller(airflow, cluster, observer, links, timedelta(60), 1, line)
-        self.controller.memory.pods_known.set()
-
-    def apply(self, namespace: str, count: int, dag_id: str = "container_job") -> None:
-        """Make so many resources that are decided already."""
-        for number in range(count):
-            uid = f"{namespace}-{dag_id}-{number:03}"
-            spec = {"image": "busybox", "dagId": dag_id}
-            decision = Decision.of(uid, 1, spec, dag_id, DECIDED)
-            metadata = {
-                "name": uid,
-                "namespace": namespace,
-                "uid": uid,
-                "generation": 1,
-                "resourceVersion": "1",
-                "finalizers": [FINALIZER],
-                "annotations": {ANNOTATION_DECISION: decision.dump()},
-                "creationTimestamp": "2026-11-22T12:00:00Z",
-            }
-            self.cluster.bodies[uid] = {"metadata": metadata, "spec": spec, "status": {}}
-            self.controller.memory.job_seen(self.cluster.bodies[uid])
-
-    async def play(self, act: Callable[[Scene], Awaitable[None]]) -> None:
-        """Let the controller work while this happens."""
-        parts = [asyncio.create_task(part) for part in (self.controller.run(), self.controller.watch_line(0))]
-        try:
-            await act(self)
-        finally:
-            for part in parts:
-                part.cancel()
-            await asyncio.gather(*parts, return_exceptions=True)
 
 
 @pytest.fixture(autouse=True)
@@ -186,3 +84,12 @@ def test_a_dag_is_put_aside_for_a_growing_time_until_it_runs() -> None:
     shelf.take("dag")
     assert not shelf.has("dag")
     assert shelf.pause("dag") == 0
+
+
+def test_a_shelf_forgets_what_nobody_asks_for_any_more() -> None:
+    now = 0.0
+    shelf = Shelf(lambda: now)
+    for number in range(3):
+        shelf.put(f"dag-{number}", Trouble("DagMissing", "no such DAG"))
+        now += 400
+    assert [name for name in ("dag-0", "dag-1", "dag-2") if shelf.has(name)] == ["dag-1", "dag-2"]
