@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from airflow_container_job import health, metrics
+from airflow_container_job.abandoned import Abandoned
 from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.cadence import Cadence
 from airflow_container_job.errors import AirflowError, DagDenied
@@ -65,9 +66,6 @@ LIST_ALL_AFTER: Final = 60
 SETTLED_SECONDS: Final = 10.0
 """How long the scheduler may take to see that the only task of a run is over, before somebody may have cleared it."""
 
-ABANDONED_SECONDS: Final = 600.0
-"""How long a run nobody wants is looked for: a request without an answer may be carried out late."""
-
 log = logging.getLogger(__name__)
 
 
@@ -106,7 +104,7 @@ class Observer:
         self._sweep_seconds = sweep_seconds
         self._listener: Listener | None = None
         self._live: dict[str, Followed] = {}
-        self._abandoned: dict[tuple[str, str], float] = {}
+        self._abandoned = Abandoned(airflow, sweep_seconds)
         self._settling: dict[str, float] = {}
         self._tasks = Cadence(idle=float("inf"))
         self._runs = Cadence(idle=IDLE_PAUSE)
@@ -158,10 +156,12 @@ class Observer:
         if (run := self._live.pop(dag_run_id, None)) is not None:
             self._asker(run.dag_id).drop(dag_run_id)
 
-    def abandon(self, dag_id: str, dag_run_id: str) -> None:
-        """Stop this run as soon as Airflow lets us, or has it; its resource is gone, or asks for another one."""
-        self._abandoned[dag_id, dag_run_id] = _clock() + ABANDONED_SECONDS
-        self._count_at = min(self._count_at, _clock() + UNREAD_PAUSE)
+    def abandon(self, dag_id: str, dag_run_id: str, *, may_come: bool = False) -> None:
+        """Stop this run as soon as Airflow lets us; its resource is gone, or asks for another one.
+
+        `may_come`: whether Airflow may make it yet, as a request for it got no answer.
+        """
+        self._abandoned.add(dag_id, dag_run_id, _clock(), may_come=may_come)
         self._stir.set()
 
     async def run(self) -> None:
@@ -188,7 +188,8 @@ class Observer:
             self._stir.clear()
             now = _clock()
             try:
-                async with asyncio.timeout_at(min(self._count_at, self._tasks.due(now), self._runs.due(now))):
+                due = min(self._count_at, self._abandoned.due, self._tasks.due(now), self._runs.due(now))
+                async with asyncio.timeout_at(due):
                     await self._stir.wait()
             except TimeoutError:
                 return
@@ -199,6 +200,8 @@ class Observer:
             await self._ask_for_tasks()
         if now >= self._runs.due(now):
             await self._ask_for_runs()
+        if now >= self._abandoned.due:
+            await self._abandoned.end_some(now)
         if now >= self._count_at:
             await self._count()
         if now >= self._stuck_at:
@@ -232,7 +235,6 @@ class Observer:
 
     async def _count(self) -> None:
         """Count the live runs, and list them all when there are more, or fewer, than we know of."""
-        await self._end_abandoned()
         count = await self._airflow.count_live_runs()
         now = _clock()
         self._count_at = now + self._sweep_seconds
@@ -274,16 +276,6 @@ class Observer:
         with suppress(DagDenied):  # it may be there, and be ours to see again
             found = await self._airflow.read(known.dag_id, dag_run_id)
             self._report(found or DagRun(dag_run_id, LOST))
-
-    async def _end_abandoned(self) -> None:
-        for (dag_id, dag_run_id), until in list(self._abandoned.items()):
-            run = None
-            with suppress(DagDenied):
-                run = await self._airflow.read(dag_id, dag_run_id)
-                if run is not None and not run.over:
-                    await self._airflow.stop(dag_id, dag_run_id)
-            if run is not None or _clock() > until:
-                self._abandoned.pop((dag_id, dag_run_id), None)
 
     async def _look_at_the_stuck(self) -> None:
         """Look why runs do not get on, before their pod or after it: DAG by DAG, however many runs there are."""
