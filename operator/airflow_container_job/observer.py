@@ -30,6 +30,9 @@ OVERLAP: Final = timedelta(seconds=10)
 TASK_OVERLAP: Final = timedelta(seconds=2)
 """The same for ended tasks, whose questions reach back from the newest end that Airflow has told, by its own clock."""
 
+RUN_AFTER_MARGIN: Final = timedelta(seconds=1)
+"""How far those questions begin before the oldest run in question: nothing may hang on the last digit of a time."""
+
 RUNS_REACH: Final = timedelta(hours=1)
 """How far the first question for runs reaches back: what somebody changed while no operator ran is seen this long."""
 
@@ -77,6 +80,8 @@ class Followed:
     """Of its job."""
     dag_id: str
     since: float
+    run_after: datetime | None = None
+    """As Airflow has told it; None until then."""
     podless: bool = True
     running: bool = False
     """Whether Airflow has said so."""
@@ -121,15 +126,22 @@ class Observer:
         """Say who wants to hear."""
         self._listener = listener
 
-    def follow(
-        self, dag_run_id: str, uid: str, dag_id: str, *, pod_ended: bool | None = None, unread: bool = False
+    def follow(  # noqa: PLR0913 - what is known of a run
+        self,
+        dag_run_id: str,
+        uid: str,
+        dag_id: str,
+        *,
+        run_after: datetime | None = None,
+        pod_ended: bool | None = None,
+        unread: bool = False,
     ) -> None:
         """Take up a run that Airflow has: just created, or (`unread`) for a while, so that its state is to be read.
 
-        `pod_ended`: of its newest pod; None while it has none.
+        `run_after`: as Airflow has told it, if it has; `pod_ended`: of its newest pod; None while it has none.
         """
         if dag_run_id not in self._live:
-            self._live[dag_run_id] = Followed(uid, dag_id, _clock())
+            self._live[dag_run_id] = Followed(uid, dag_id, _clock(), run_after)
             self._asker(dag_id).expect(dag_run_id, _clock() + PODLESS_SECONDS)
         if unread:
             self._unread = True
@@ -212,13 +224,25 @@ class Observer:
         return self._tasks if dag_id == self._dag_id else self._runs
 
     async def _ask_for_tasks(self) -> None:
-        """List the tasks of the generic DAG that have ended since the last question."""
+        """List the tasks of the generic DAG that have ended since the last question, of runs that should be over."""
         self._tasks.asked_at = _clock()
-        for run in await self._airflow.ended_tasks(self._dag_id, self._tasks_since - TASK_OVERLAP):
+        if not self._tasks.runs:
+            return
+        since = self._tasks_since - TASK_OVERLAP
+        for run in await self._airflow.ended_tasks(self._dag_id, since, self._oldest_expected()):
             self._tasks_since = max(self._tasks_since, run.ended_at or self._tasks_since)
             if run.dag_run_id in self._live:
                 self._settling[run.dag_run_id] = _clock() + SETTLED_SECONDS
                 self._report(run)
+
+    def _oldest_expected(self) -> datetime | None:
+        """The `run_after` before which no run of the generic DAG should be over; None where that is not known.
+
+        Only of those that are expected to be over: one that runs for a month must not have a month's tasks read.
+        """
+        times = [self._live[run].run_after for run in self._tasks.runs]
+        known = [time for time in times if time is not None]
+        return min(known) - RUN_AFTER_MARGIN if len(known) == len(times) else None
 
     async def _ask_for_runs(self) -> None:
         """List the runs that ended, or were marked otherwise, since the last question; of other DAGs those begun."""
@@ -314,6 +338,8 @@ class Observer:
             known.running = run.state == "running"
         if uid is not None and self._listener is not None:
             self._listener.run_seen(uid, run)
+        if (known := self._live.get(run.dag_run_id)) is not None:
+            known.run_after = run.run_after
 
 
 def _clock() -> float:

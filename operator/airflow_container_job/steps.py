@@ -152,8 +152,9 @@ class Steps:
 
     def _follow(self, job: Job, facts: Facts, *, unread: bool = False) -> None:
         dag_id, dag_run_id = self._run_of(job)
+        run_after = facts.run.run_after if facts.run is not None else None
         pod_ended = pods.newest_ended(job, facts)
-        self._observer.follow(dag_run_id, job.uid, dag_id, pod_ended=pod_ended, unread=unread)
+        self._observer.follow(dag_run_id, job.uid, dag_id, run_after=run_after, pod_ended=pod_ended, unread=unread)
 
     # ---- ending
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ import pytest
 from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.errors import AirflowError, AirflowUnreachable, DagDenied, RunRefused
 from airflow_container_job.facts import LOST, DagRun, Trouble
-from airflow_container_job.observer import Observer
+from airflow_container_job.observer import RUN_AFTER_MARGIN, Observer
 
 GENERIC = "container_job"
 READ_SECONDS = 0.015
@@ -49,6 +49,10 @@ class Scripted:
         self.hidden: set[str] = set()
         """Runs of DAGs that the account may not see."""
         self.stopped: list[str] = []
+        self.run_after: dict[str, datetime] = {}
+        """When runs were asked for; the others just now."""
+        self.bounds: list[datetime | None] = []
+        """Before which `run_after` no run was asked about, in each question for ended tasks."""
         self.asked: Counter[str] = Counter()
         self.gate = SimpleNamespace(pause=0.0)
 
@@ -56,9 +60,14 @@ class Scripted:
     def live(self) -> list[str]:
         return [run for run, state in self.runs.items() if state in ("queued", "running")]
 
-    async def ended_tasks(self, _dag_id: str, since: datetime) -> list[DagRun]:
+    async def ended_tasks(self, _dag_id: str, since: datetime, run_after: datetime | None) -> list[DagRun]:
         self.asked["tasks"] += 1
-        return [DagRun(run, "success", at) for run, at in self.ended.items() if at >= since]
+        self.bounds.append(run_after)
+        ended = [(run, at) for run, at in self.ended.items() if at >= since]
+        return [DagRun(run, "success", at) for run, at in ended if not run_after or self._asked_for(run) >= run_after]
+
+    def _asked_for(self, run: str) -> datetime:
+        return self.run_after.setdefault(run, datetime.now(UTC))
 
     async def changed_runs(self, _since: datetime) -> list[DagRun]:
         self.asked["changed"] += 1
@@ -74,14 +83,17 @@ class Scripted:
 
     async def live_runs(self) -> list[DagRun]:
         self.asked["pages"] += 1 + len(self.live) // 100
-        return [DagRun(run, self.runs[run], owner_uid=f"uid-{run}") for run in self.live]
+        return [self._told(run) for run in self.live]
 
     async def read(self, _dag_id: str, dag_run_id: str) -> DagRun | None:
         self.asked["read"] += 1
         await asyncio.sleep(READ_SECONDS)
         if dag_run_id in self.hidden:
             raise DagDenied(dag_run_id)
-        return DagRun(dag_run_id, self.runs[dag_run_id]) if dag_run_id in self.runs else None
+        return self._told(dag_run_id) if dag_run_id in self.runs else None
+
+    def _told(self, run: str) -> DagRun:
+        return DagRun(run, self.runs[run], owner_uid=f"uid-{run}", run_after=self._asked_for(run))
 
     async def stop(self, _dag_id: str, dag_run_id: str) -> None:
         self.stopped.append(dag_run_id)
@@ -128,11 +140,12 @@ def play(scene: Scene, airflow: Scripted | None = None) -> Scripted:
     return airflow
 
 
-def follow(observer: Observer, airflow: Scripted, *names: str) -> None:
-    """Follow runs whose containers run."""
+def follow(observer: Observer, airflow: Scripted, *names: str, run_after: datetime | None = None) -> None:
+    """Follow runs whose containers run, and which were asked for then (None: just now)."""
     for name in names:
         airflow.runs[name] = "running"
-        observer.follow(name, f"uid-{name}", GENERIC)
+        airflow.run_after[name] = run_after or datetime.now(UTC)
+        observer.follow(name, f"uid-{name}", GENERIC, run_after=airflow.run_after[name])
         observer.pod_moved(name, ended=False)
 
 
@@ -164,6 +177,45 @@ def test_an_end_is_seen_by_the_task_though_the_run_goes_on_and_is_not_reopened_b
         assert heard.runs == {"uid-a": "success", "uid-b": "running", "uid-c": "running", "uid-d": "running"}
 
     assert play(scene).asked["tasks"] <= 3
+
+
+def test_ends_are_asked_for_of_no_run_older_than_those_that_should_be_over() -> None:
+    """However old others are: Airflow reads all tasks of the time that is asked about, each time."""
+
+    async def scene(observer: Observer, airflow: Scripted, heard: Heard) -> None:
+        month_ago, hour_ago = (datetime.now(UTC) - timedelta(days=30), datetime.now(UTC) - timedelta(hours=1))
+        follow(observer, airflow, "of-a-month", run_after=month_ago)
+        follow(observer, airflow, "of-an-hour", run_after=hour_ago)
+        follow(observer, airflow, "young")
+        await asyncio.sleep(30)
+        end(observer, airflow, "of-an-hour")
+        end(observer, airflow, "young")
+        await asyncio.sleep(2)
+        assert heard.runs == {"uid-of-an-hour": "success", "uid-young": "success"}
+        assert airflow.bounds == [hour_ago - RUN_AFTER_MARGIN]
+        end(observer, airflow, "of-a-month")
+        await asyncio.sleep(2)
+        assert heard.runs["uid-of-a-month"] == "success"
+
+    play(scene)
+
+
+def test_ends_are_asked_for_of_any_run_while_it_is_not_known_how_old_one_is() -> None:
+    """As after a start, until all are listed."""
+
+    async def scene(observer: Observer, airflow: Scripted, heard: Heard) -> None:
+        asked_for = datetime.now(UTC) - timedelta(hours=1)
+        for name in ("ended", "starting"):
+            airflow.runs[name] = "running"
+            airflow.run_after[name] = asked_for
+            observer.follow(name, f"uid-{name}", GENERIC, unread=True)
+        airflow.ended["ended"] = datetime.now(UTC)
+        await asyncio.sleep(6)
+        assert heard.runs == {"uid-ended": "success", "uid-starting": "running"}
+        assert airflow.bounds[0] is None
+        assert set(airflow.bounds[1:]) == {asked_for - RUN_AFTER_MARGIN}
+
+    play(scene)
 
 
 def test_a_run_that_was_deleted_is_missed_by_the_count() -> None:
