@@ -2,8 +2,8 @@
 
 Called by the controller and the observer. The client words the requests, `airflow_http` sends them. Answers are read as
 plain JSON rather than through the client's models: a state that a newer Airflow invents must not raise here. No request
-is repeated in this module but once after a refusal, with a new token; whoever calls decides about trying again, and the
-gate keeps all of them quiet together while Airflow is away.
+is repeated in this module but once, with a new token, where its token may be what is refused; whoever calls decides
+about trying again, and the gate keeps all of them quiet together while Airflow is away.
 """
 
 from __future__ import annotations
@@ -273,7 +273,7 @@ class AirflowApi:
         for _ in range(2):
             token = await self._credentials.token(self._login, refused)
             status, body = await self._connections.send(request, Authorization=f"Bearer {token}")
-            if status not in (401, 403):  # 403 too: so Airflow answers a token that was signed with another key
+            if not self._credentials.may_be_stale(token, status, body):
                 break
             refused = token
         return status, body

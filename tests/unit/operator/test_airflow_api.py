@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from airflow_container_job.airflow_api import AirflowApi
+from airflow_container_job.auth import YOUNG_SECONDS, Credentials
+from airflow_container_job.errors import DagDenied
 from tests.support.fake_airflow import FakeAirflow
 from tests.support.fake_store import PASSWORD, USERNAME
 
@@ -49,6 +51,53 @@ def play(airflow: FakeAirflow, folder: Path) -> Play:
         asyncio.run(main())
 
     return run
+
+
+def test_a_denied_dag_costs_one_request_each_time_and_no_login(airflow: FakeAirflow, play: Play) -> None:
+    airflow.forbidden.add("theirs")
+
+    async def act(api: AirflowApi) -> None:
+        for number in range(10):
+            with pytest.raises(DagDenied):
+                await api.trigger("theirs", f"acj-{number}", {}, "")
+
+    play(act)
+    assert airflow.count("POST", "/dagRuns") == 10
+    assert airflow.count("POST", "/auth/token") == 1
+
+
+def test_a_token_that_was_signed_with_another_key_is_renewed_at_once(airflow: FakeAirflow, play: Play) -> None:
+    async def act(api: AirflowApi) -> None:
+        await api.trigger(GENERIC, "acj-1", {}, "")
+        airflow.change_secret()
+        await api.trigger(GENERIC, "acj-2", {}, "")
+
+    play(act)
+    assert airflow.count("POST", "/auth/token") == 2
+
+
+def test_what_a_token_does_not_allow_is_asked_for_with_a_new_one_once_a_minute(folder: Path) -> None:
+    """What an account may do can stand in its token: a role that it was given since counts after a minute."""
+    now, tokens = 0.0, iter("abc")
+
+    async def login(_username: str, _password: str) -> str:
+        return next(tokens)
+
+    async def act() -> None:
+        nonlocal now
+        credentials = Credentials(folder, lambda: now)
+        forbidden = b'{"detail": "Forbidden"}'
+        assert await credentials.token(login) == "a"
+        assert credentials.may_be_stale("a", 401, b"")
+        assert not credentials.may_be_stale("a", 200, b"")
+        assert not credentials.may_be_stale("a", 403, forbidden)
+        now += YOUNG_SECONDS + 1
+        assert credentials.may_be_stale("a", 403, forbidden)
+        assert await credentials.token(login, "a") == "b"
+        assert not credentials.may_be_stale("b", 403, forbidden)
+        assert credentials.may_be_stale("a", 403, forbidden), "another request has got a new one meanwhile"
+
+    asyncio.run(act())
 
 
 def test_ended_tasks_are_listed_of_runs_from_their_run_after_on(airflow: FakeAirflow, play: Play) -> None:
