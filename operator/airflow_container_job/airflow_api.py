@@ -31,6 +31,7 @@ from airflow_container_job import health, reasons
 from airflow_container_job.airflow_http import Answer, Connections, Request, Scribe, judge
 from airflow_container_job.auth import Credentials
 from airflow_container_job.errors import (
+    AirflowUnreachable,
     DagDenied,
     DagUnavailable,
     RunExists,
@@ -276,13 +277,29 @@ class AirflowApi:
             if not self._credentials.may_be_stale(token, status, body):
                 break
             refused = token
+        if status == HTTPStatus.NOT_FOUND and not _is_airflows(body):
+            raise AirflowUnreachable(
+                "404 was answered, but not by Airflow's API; look at ACJ_AIRFLOW_URL, and at proxies on the way"
+            )
         return status, body
 
     async def _login(self, username: str, password: str) -> str:
         content = {"username": username, "password": password}
         request = Request("POST", f"{self._base}/auth/token", {"Content-Type": "application/json"}, content)
-        return str(judge(*await self._connections.send(request))["access_token"])
+        try:
+            return str(judge(*await self._connections.send(request))["access_token"])
+        except Answer as error:  # it must not pass for the answer to what the token is for
+            raise AirflowUnreachable(f"Airflow gives no token: {error}") from error
 
     async def close(self) -> None:
         """Close the connections."""
         await self._connections.close()
+
+
+def _is_airflows(body: bytes) -> bool:
+    """Whether a refusal is in the words of Airflow's API: its 404 says that a run is lost, a proxy's says nothing."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and "detail" in answer

@@ -11,17 +11,31 @@ import pytest
 
 from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.auth import YOUNG_SECONDS, Credentials
-from airflow_container_job.errors import DagDenied
+from airflow_container_job.errors import AirflowUnreachable, DagDenied
 from tests.support.fake_airflow import FakeAirflow
-from tests.support.fake_store import PASSWORD, USERNAME
+from tests.support.fake_store import PASSWORD, USERNAME, Answer, Request
 
 GENERIC = "container_job"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
+class Airflow(FakeAirflow):
+    """The fake, and a proxy before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unrouted = ""
+        """Paths that end so are answered by the proxy."""
+
+    def respond(self, request: Request) -> Answer:
+        if self.unrouted and request.path.endswith(self.unrouted):
+            return 404, {"message": "no Route matched with those values"}
+        return super().respond(request)
+
+
 @pytest.fixture
-def airflow() -> Iterator[FakeAirflow]:
-    with FakeAirflow() as airflow:
+def airflow() -> Iterator[Airflow]:
+    with Airflow() as airflow:
         yield airflow
 
 
@@ -37,7 +51,7 @@ Play = Callable[[Callable[[AirflowApi], Awaitable[None]]], None]
 
 
 @pytest.fixture
-def play(airflow: FakeAirflow, folder: Path) -> Play:
+def play(airflow: Airflow, folder: Path) -> Play:
     """Let this happen to a client of its own."""
 
     def run(act: Callable[[AirflowApi], Awaitable[None]]) -> None:
@@ -53,7 +67,7 @@ def play(airflow: FakeAirflow, folder: Path) -> Play:
     return run
 
 
-def test_a_denied_dag_costs_one_request_each_time_and_no_login(airflow: FakeAirflow, play: Play) -> None:
+def test_a_denied_dag_costs_one_request_each_time_and_no_login(airflow: Airflow, play: Play) -> None:
     airflow.forbidden.add("theirs")
 
     async def act(api: AirflowApi) -> None:
@@ -66,7 +80,7 @@ def test_a_denied_dag_costs_one_request_each_time_and_no_login(airflow: FakeAirf
     assert airflow.count("POST", "/auth/token") == 1
 
 
-def test_a_token_that_was_signed_with_another_key_is_renewed_at_once(airflow: FakeAirflow, play: Play) -> None:
+def test_a_token_that_was_signed_with_another_key_is_renewed_at_once(airflow: Airflow, play: Play) -> None:
     async def act(api: AirflowApi) -> None:
         await api.trigger(GENERIC, "acj-1", {}, "")
         airflow.change_secret()
@@ -100,7 +114,37 @@ def test_what_a_token_does_not_allow_is_asked_for_with_a_new_one_once_a_minute(f
     asyncio.run(act())
 
 
-def test_ended_tasks_are_listed_of_runs_from_their_run_after_on(airflow: FakeAirflow, play: Play) -> None:
+@pytest.mark.parametrize(
+    ("unrouted", "ask"),
+    [
+        ("/dagRuns/acj-1", lambda api: api.read(GENERIC, "acj-1")),
+        ("/dagRuns/acj-1", lambda api: api.stop(GENERIC, "acj-1")),
+        ("/dagRuns", lambda api: api.trigger(GENERIC, "acj-2", {}, "")),
+        ("/auth/token", lambda api: api.read(GENERIC, "acj-1")),
+    ],
+)
+def test_a_404_that_is_not_airflows_is_no_word_on_a_run(
+    airflow: Airflow, play: Play, unrouted: str, ask: Callable[[AirflowApi], Awaitable[object]]
+) -> None:
+    airflow.create("acj-1", {})
+
+    async def act(api: AirflowApi) -> None:
+        airflow.unrouted = unrouted
+        with pytest.raises(AirflowUnreachable):
+            await ask(api)
+
+    play(act)
+
+
+def test_a_run_that_airflow_says_it_has_not_is_none(play: Play) -> None:
+    async def act(api: AirflowApi) -> None:
+        assert await api.read(GENERIC, "acj-1") is None
+        assert await api.stop(GENERIC, "acj-1") is None
+
+    play(act)
+
+
+def test_ended_tasks_are_listed_of_runs_from_their_run_after_on(airflow: Airflow, play: Play) -> None:
     async def act(api: AirflowApi) -> None:
         for name in ("acj-1", "acj-2"):
             await api.trigger(GENERIC, name, {}, "")
