@@ -12,7 +12,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, cast
@@ -30,6 +30,7 @@ from airflow_client.client.models.trigger_dag_run_post_body import TriggerDAGRun
 from airflow_container_job import health, reasons
 from airflow_container_job.airflow_http import Answer, Connections, Request, Scribe, judge
 from airflow_container_job.auth import Credentials
+from airflow_container_job.decision import parse_time
 from airflow_container_job.errors import (
     AirflowUnreachable,
     DagDenied,
@@ -83,6 +84,8 @@ class AirflowApi:
         self._xcoms = XComApi(self._client)
         self._write = asyncio.Lock()
         self.gate = Gate()
+        self.behind = timedelta()
+        """How far Airflow's clock is behind ours, at least, as of the last run that it took."""
 
     async def trigger(self, dag_id: str, dag_run_id: str, conf: Mapping[str, Any], note: str) -> DagRun:
         """Create the DagRun.
@@ -92,6 +95,7 @@ class AirflowApi:
         body = TriggerDAGRunPostBody(dag_run_id=dag_run_id, conf=dict(conf), note=note, logical_date=None)
         try:
             async with self._writing():
+                asked_at = datetime.now(UTC)
                 answer = await self._call_for_dag(dag_id, self._runs.trigger_dag_run_without_preload_content, body)
         except Answer as error:
             if error.status == 409:
@@ -102,6 +106,8 @@ class AirflowApi:
                 await self._blame_the_dag(dag_id)
                 raise RunRefused(error.detail) from error
             raise
+        if (queued_at := parse_time(answer.get("queued_at"))) is not None:  # by Airflow's clock, and later than ours
+            self.behind = max(timedelta(), asked_at - queued_at)
         return DagRun.read(answer)
 
     async def _blame_the_dag(self, dag_id: str) -> None:

@@ -25,10 +25,14 @@ from airflow_container_job.errors import AirflowError, DagDenied
 from airflow_container_job.facts import LOST, DagRun, Trouble
 
 OVERLAP: Final = timedelta(seconds=10)
-"""How far each question for changed runs reaches back: Airflow stamps a change before it commits it, clocks differ."""
+"""How far each question for changed runs reaches back, besides the difference of the clocks as far as it is known:
+Airflow stamps a change before it commits it."""
 
 TASK_OVERLAP: Final = timedelta(seconds=2)
 """The same for ended tasks, whose questions reach back from the newest end that Airflow has told, by its own clock."""
+
+OVERDUE_OVERLAP: Final = timedelta(seconds=30)
+"""The same where an end is overdue: triggerers' clocks differ, too, and what is stamped may be committed late."""
 
 RUN_AFTER_MARGIN: Final = timedelta(seconds=1)
 """How far those questions begin before the oldest run in question: nothing may hang on the last digit of a time."""
@@ -47,6 +51,9 @@ ENDED_SECONDS: Final = 1.0
 
 PODLESS_SECONDS: Final = 3.0
 """How long a run may be without a pod before its end is expected: Airflow may have refused to make one."""
+
+OVERDUE_SECONDS: Final = 2.0
+"""How long an end may be expected in vain before it is asked for further back."""
 
 STUCK_SECONDS: Final = 5.0
 """How long a run may be without a pod, or go on after it, before its DAG is looked at, and how often that is done."""
@@ -223,12 +230,12 @@ class Observer:
         """Which question tells the end of this DAG's runs."""
         return self._tasks if dag_id == self._dag_id else self._runs
 
-    async def _ask_for_tasks(self) -> None:
+    async def _ask_for_tasks(self, overlap: timedelta = TASK_OVERLAP) -> None:
         """List the tasks of the generic DAG that have ended since the last question, of runs that should be over."""
         self._tasks.asked_at = _clock()
         if not self._tasks.runs:
             return
-        since = self._tasks_since - TASK_OVERLAP
+        since = self._tasks_since - overlap
         for run in await self._airflow.ended_tasks(self._dag_id, since, self._oldest_expected()):
             self._tasks_since = max(self._tasks_since, run.ended_at or self._tasks_since)
             if run.dag_run_id in self._live:
@@ -247,7 +254,7 @@ class Observer:
     async def _ask_for_runs(self) -> None:
         """List the runs that ended, or were marked otherwise, since the last question; of other DAGs those begun."""
         now, self._runs.asked_at = datetime.now(UTC), _clock()
-        since = self._runs_since - OVERLAP
+        since = self._runs_since - self._airflow.behind - OVERLAP
         for run in await self._airflow.changed_runs(since):
             self._settling.pop(run.dag_run_id, None)
             self._report(run)
@@ -305,6 +312,8 @@ class Observer:
         """Look why runs do not get on, before their pod or after it: DAG by DAG, however many runs there are."""
         now = _clock()
         self._stuck_at = now + STUCK_SECONDS
+        if self._is_end_overdue(now):
+            await self._ask_for_tasks(OVERDUE_OVERLAP)
         stuck = {run.dag_id for dag_run_id, run in self._live.items() if self._is_stuck(dag_run_id, run, now)}
         health = await self._airflow.health_trouble() if stuck else None
         troubles: dict[str, Trouble] = {}
@@ -314,6 +323,12 @@ class Observer:
         if self._listener is not None:
             self._listener.dags_seen(troubles)
         await self._read_the_late(now)
+
+    def _is_end_overdue(self, now: float) -> bool:
+        """Whether a task of the generic DAG may have ended unseen, and not too long ago to be found by its end."""
+        too_long = self._tasks.late(now, OVERDUE_OVERLAP.total_seconds())
+        overdue = {*self._tasks.late(now, OVERDUE_SECONDS)} - {*too_long}
+        return any(not self._live[run].podless for run in overdue)
 
     def _is_stuck(self, dag_run_id: str, run: Followed, now: float) -> bool:
         if run.podless:

@@ -26,11 +26,16 @@ class Airflow(FakeAirflow):
         super().__init__()
         self.unrouted = ""
         """Paths that end so are answered by the proxy."""
+        self.behind = timedelta()
+        """How far its clock is behind."""
 
     def respond(self, request: Request) -> Answer:
         if self.unrouted and request.path.endswith(self.unrouted):
             return 404, {"message": "no Route matched with those values"}
-        return super().respond(request)
+        status, body = super().respond(request)
+        if "queued_at" in body:
+            body |= {"queued_at": (datetime.fromisoformat(body["queued_at"]) - self.behind).isoformat()}
+        return status, body
 
 
 @pytest.fixture
@@ -156,5 +161,17 @@ def test_ended_tasks_are_listed_of_runs_from_their_run_after_on(airflow: Airflow
         assert await api.ended_tasks(GENERIC, LONG_AGO, first.run_after) == [first, second]
         assert await api.ended_tasks(GENERIC, LONG_AGO, second.run_after) == [second]
         assert await api.ended_tasks(GENERIC, LONG_AGO, second.run_after + timedelta(seconds=1)) == []
+
+    play(act)
+
+
+def test_airflows_clock_is_compared_with_ours_at_each_run_it_takes(airflow: Airflow, play: Play) -> None:
+    async def act(api: AirflowApi) -> None:
+        airflow.behind = timedelta(days=1)
+        await api.trigger(GENERIC, "acj-1", {}, "")
+        assert timedelta(hours=23) < api.behind <= timedelta(days=1)
+        airflow.behind = -timedelta(days=1)
+        await api.trigger(GENERIC, "acj-2", {}, "")
+        assert api.behind == timedelta()
 
     play(act)

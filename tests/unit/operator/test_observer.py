@@ -51,6 +51,12 @@ class Scripted:
         self.stopped: list[str] = []
         self.run_after: dict[str, datetime] = {}
         """When runs were asked for; the others just now."""
+        self.changed: dict[str, datetime] = {}
+        """When runs that are over were marked otherwise."""
+        self.behind = timedelta()
+        """How far its clock is behind ours."""
+        self.since: list[datetime] = []
+        """From when on ends were asked for, in each question for ended tasks."""
         self.bounds: list[datetime | None] = []
         """Before which `run_after` no run was asked about, in each question for ended tasks."""
         self.asked: Counter[str] = Counter()
@@ -62,6 +68,7 @@ class Scripted:
 
     async def ended_tasks(self, _dag_id: str, since: datetime, run_after: datetime | None) -> list[DagRun]:
         self.asked["tasks"] += 1
+        self.since.append(since)
         self.bounds.append(run_after)
         ended = [(run, at) for run, at in self.ended.items() if at >= since]
         return [DagRun(run, "success", at) for run, at in ended if not run_after or self._asked_for(run) >= run_after]
@@ -69,9 +76,9 @@ class Scripted:
     def _asked_for(self, run: str) -> datetime:
         return self.run_after.setdefault(run, datetime.now(UTC))
 
-    async def changed_runs(self, _since: datetime) -> list[DagRun]:
+    async def changed_runs(self, since: datetime) -> list[DagRun]:
         self.asked["changed"] += 1
-        return []
+        return [self._told(run) for run, at in self.changed.items() if at >= since]
 
     async def started_runs(self, _dag_id: str, _since: datetime) -> list[DagRun]:
         self.asked["started"] += 1
@@ -214,6 +221,46 @@ def test_ends_are_asked_for_of_any_run_while_it_is_not_known_how_old_one_is() ->
         assert heard.runs == {"uid-ended": "success", "uid-starting": "running"}
         assert airflow.bounds[0] is None
         assert set(airflow.bounds[1:]) == {asked_for - RUN_AFTER_MARGIN}
+
+    play(scene)
+
+
+def test_an_end_that_was_stamped_by_a_slow_clock_is_found_once_it_is_overdue() -> None:
+    async def scene(observer: Observer, airflow: Scripted, heard: Heard) -> None:
+        follow(observer, airflow, "fast", "slow")
+        await asyncio.sleep(20)
+        end(observer, airflow, "fast")
+        await asyncio.sleep(2)
+        end(observer, airflow, "slow")
+        airflow.ended["slow"] -= timedelta(seconds=10)
+        await asyncio.sleep(9)
+        assert heard.runs == {"uid-fast": "success", "uid-slow": "success"}
+
+    assert "read" not in play(scene).asked
+
+
+def test_for_an_end_that_never_comes_no_question_reaches_far_back_for_ever() -> None:
+    async def scene(observer: Observer, airflow: Scripted, _: Heard) -> None:
+        follow(observer, airflow, "stuck", "ours")
+        await asyncio.sleep(20)
+        end(observer, airflow, "ours")
+        observer.pod_moved("stuck", ended=True)
+        await asyncio.sleep(600)
+        far = [since for since in airflow.since if since < airflow.ended["ours"] - timedelta(seconds=20)]
+        assert 3 <= len(far) <= 7  # two of them before the first end
+
+    play(scene)
+
+
+@pytest.mark.parametrize("behind", [0, 60])
+def test_a_mark_is_noticed_though_airflows_clock_is_behind(behind: int) -> None:
+    async def scene(_: Observer, airflow: Scripted, heard: Heard) -> None:
+        airflow.behind = timedelta(seconds=behind)
+        await asyncio.sleep(100)
+        airflow.runs["marked"] = "failed"
+        airflow.changed["marked"] = datetime.now(UTC) - airflow.behind
+        await asyncio.sleep(20)
+        assert heard.runs == {"uid-marked": "failed"}
 
     play(scene)
 
