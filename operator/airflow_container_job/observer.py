@@ -13,16 +13,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from airflow_container_job import health, metrics
 from airflow_container_job.abandoned import Abandoned
 from airflow_container_job.airflow_api import AirflowApi
-from airflow_container_job.cadence import Cadence
 from airflow_container_job.errors import AirflowError, DagDenied
 from airflow_container_job.facts import LOST, DagRun, Trouble
+from airflow_container_job.followed import STUCK_SECONDS, Followed, Run
+from airflow_container_job.tally import Tally
 
 OVERLAP: Final = timedelta(seconds=10)
 """How far each question for changed runs reaches back, besides the difference of the clocks as far as it is known:
@@ -34,32 +34,14 @@ TASK_OVERLAP: Final = timedelta(seconds=2)
 OVERDUE_OVERLAP: Final = timedelta(seconds=30)
 """The same where an end is overdue: triggerers' clocks differ, too, and what is stamped may be committed late."""
 
-RUN_AFTER_MARGIN: Final = timedelta(seconds=1)
-"""How far those questions begin before the oldest run in question: nothing may hang on the last digit of a time."""
-
 RUNS_REACH: Final = timedelta(hours=1)
 """How far the first question for runs reaches back: what somebody changed while no operator ran is seen this long."""
 
 TASKS_REACH: Final = timedelta(minutes=5)
 """The same for ended tasks. Of runs that ended before, each is read by itself."""
 
-IDLE_PAUSE: Final = 15.0
-"""Seconds between questions for changed runs while nothing is expected of any."""
-
-ENDED_SECONDS: Final = 1.0
-"""When it is worth asking after a container's end: Airflow's triggerer hands over what ended once a second."""
-
-PODLESS_SECONDS: Final = 3.0
-"""How long a run may be without a pod before its end is expected: Airflow may have refused to make one."""
-
 OVERDUE_SECONDS: Final = 2.0
 """How long an end may be expected in vain before it is asked for further back."""
-
-STUCK_SECONDS: Final = 5.0
-"""How long a run may be without a pod, or go on after it, before its DAG is looked at, and how often that is done."""
-
-LATE_SECONDS: Final = 10.0
-"""How long a run may go on after its pod before it is read by itself: somebody may have deleted it."""
 
 LATE_READS: Final = 5
 """Runs read by themselves at a time."""
@@ -73,27 +55,7 @@ LIST_SECONDS: Final = 0.06
 LIST_ALL_AFTER: Final = 60
 """Counts after which all live runs are listed in any case."""
 
-SETTLED_SECONDS: Final = 10.0
-"""How long the scheduler may take to see that the only task of a run is over, before somebody may have cleared it."""
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Followed:
-    """A run that is not known to be over."""
-
-    uid: str
-    """Of its job."""
-    dag_id: str
-    since: float
-    run_after: datetime | None = None
-    """As Airflow has told it; None until then."""
-    podless: bool = True
-    running: bool = False
-    """Whether Airflow has said so."""
-    read_at: float = 0.0
-    """When it was last read by itself."""
 
 
 class Listener(Protocol):
@@ -115,14 +77,10 @@ class Observer:
         self._dag_id = dag_id
         self._sweep_seconds = sweep_seconds
         self._listener: Listener | None = None
-        self._live: dict[str, Followed] = {}
+        self._followed = Followed(dag_id)
         self._abandoned = Abandoned(airflow, sweep_seconds)
-        self._settling: dict[str, float] = {}
-        self._tasks = Cadence(idle=float("inf"))
-        self._runs = Cadence(idle=IDLE_PAUSE)
-        self._foreign = 0
+        self._tally = Tally()
         self._unread = False
-        self._unsure = 0
         self._count_at = float("inf")
         self._listed_at = 0.0
         self._stuck_at = 0.0
@@ -147,9 +105,7 @@ class Observer:
 
         `run_after`: as Airflow has told it, if it has; `pod_ended`: of its newest pod; None while it has none.
         """
-        if dag_run_id not in self._live:
-            self._live[dag_run_id] = Followed(uid, dag_id, _clock(), run_after)
-            self._asker(dag_id).expect(dag_run_id, _clock() + PODLESS_SECONDS)
+        self._followed.add(dag_run_id, Run(uid, dag_id, _clock(), run_after))
         if unread:
             self._unread = True
             self._count_at = min(self._count_at, _clock() + UNREAD_PAUSE)
@@ -159,21 +115,13 @@ class Observer:
 
     def pod_moved(self, dag_run_id: str, *, ended: bool) -> None:
         """The run's pod was seen: alive, then nothing is expected of Airflow, or ended."""
-        run = self._live.get(dag_run_id)
-        if run is None:
-            return
-        asker = self._asker(run.dag_id)
-        if not ended:
-            asker.drop(dag_run_id)
-        elif run.podless or asker.since(dag_run_id) is None:
-            asker.expect(dag_run_id, _clock() + ENDED_SECONDS)
+        if dag_run_id in self._followed:
+            self._followed.pod_moved(dag_run_id, ended=ended, now=_clock())
             self._stir.set()
-        run.podless = False
 
     def forget(self, dag_run_id: str) -> None:
         """Nobody wants to hear of this run any more."""
-        if (run := self._live.pop(dag_run_id, None)) is not None:
-            self._asker(run.dag_id).drop(dag_run_id)
+        self._followed.drop(dag_run_id)
 
     def abandon(self, dag_id: str, dag_run_id: str, *, may_come: bool = False) -> None:
         """Stop this run as soon as Airflow lets us; its resource is gone, or asks for another one.
@@ -185,7 +133,9 @@ class Observer:
 
     async def run(self) -> None:
         """Ask, for ever."""
-        self._tasks.asked_at = self._runs.asked_at = _clock()  # not at once: the resources have to be known first
+        self._followed.tasks.asked_at = self._followed.changes.asked_at = (
+            _clock()
+        )  # not at once: the resources have to be known first
         self._count_at = min(self._count_at, _clock() + self._sweep_seconds)
         await self._try(self._airflow.count_live_runs)  # whether Airflow serves us at all: `/readyz` wants to know
         while True:
@@ -207,17 +157,16 @@ class Observer:
             self._stir.clear()
             now = _clock()
             try:
-                due = min(self._count_at, self._abandoned.due, self._tasks.due(now), self._runs.due(now))
-                async with asyncio.timeout_at(due):
+                due = min(self._followed.tasks.due(now), self._followed.changes.due(now))
+                async with asyncio.timeout_at(min(due, self._count_at, self._abandoned.due)):
                     await self._stir.wait()
             except TimeoutError:
                 return
 
     async def _ask(self) -> None:
+        await self._ask_for_tasks_if_due()
         now = _clock()
-        if now >= self._tasks.due(now):
-            await self._ask_for_tasks()
-        if now >= self._runs.due(now):
+        if now >= self._followed.changes.due(now):
             await self._ask_for_runs()
         if now >= self._abandoned.due:
             await self._abandoned.end_some(now)
@@ -226,40 +175,31 @@ class Observer:
         if now >= self._stuck_at:
             await self._look_at_the_stuck()
 
-    def _asker(self, dag_id: str) -> Cadence:
-        """Which question tells the end of this DAG's runs."""
-        return self._tasks if dag_id == self._dag_id else self._runs
+    async def _ask_for_tasks_if_due(self) -> None:
+        now = _clock()
+        if now >= self._followed.tasks.due(now):
+            await self._ask_for_tasks()
 
     async def _ask_for_tasks(self, overlap: timedelta = TASK_OVERLAP) -> None:
         """List the tasks of the generic DAG that have ended since the last question, of runs that should be over."""
-        self._tasks.asked_at = _clock()
-        if not self._tasks.runs:
+        self._followed.tasks.asked_at = _clock()
+        if not self._followed.tasks.runs:
             return
         since = self._tasks_since - overlap
-        for run in await self._airflow.ended_tasks(self._dag_id, since, self._oldest_expected()):
+        for run in await self._airflow.ended_tasks(self._dag_id, since, self._followed.oldest_expected()):
             self._tasks_since = max(self._tasks_since, run.ended_at or self._tasks_since)
-            if run.dag_run_id in self._live:
-                self._settling[run.dag_run_id] = _clock() + SETTLED_SECONDS
+            if run.dag_run_id in self._followed:
+                self._tally.task_ended(run.dag_run_id, _clock())
                 self._report(run)
-
-    def _oldest_expected(self) -> datetime | None:
-        """The `run_after` before which no run of the generic DAG should be over; None where that is not known.
-
-        Only of those that are expected to be over: one that runs for a month must not have a month's tasks read.
-        """
-        times = [self._live[run].run_after for run in self._tasks.runs]
-        known = [time for time in times if time is not None]
-        return min(known) - RUN_AFTER_MARGIN if len(known) == len(times) else None
 
     async def _ask_for_runs(self) -> None:
         """List the runs that ended, or were marked otherwise, since the last question; of other DAGs those begun."""
-        now, self._runs.asked_at = datetime.now(UTC), _clock()
+        now, self._followed.changes.asked_at = datetime.now(UTC), _clock()
         since = self._runs_since - self._airflow.behind - OVERLAP
         for run in await self._airflow.changed_runs(since):
-            self._settling.pop(run.dag_run_id, None)
+            self._tally.run_ended(run.dag_run_id)
             self._report(run)
-        waiting = {run.dag_id for run in self._live.values() if run.dag_id != self._dag_id and not run.running}
-        for dag_id in sorted(waiting):
+        for dag_id in sorted(self._followed.not_begun()):
             for run in await self._airflow.started_runs(dag_id, since):
                 self._report(run)
         self._runs_since = now
@@ -269,52 +209,53 @@ class Observer:
         count = await self._airflow.count_live_runs()
         now = _clock()
         self._count_at = now + self._sweep_seconds
-        self._settling = {run: until for run, until in self._settling.items() if until > now}
-        difference = count - len(self._live) - self._foreign
-        # A run that was deleted may be hidden by one whose end the scheduler has not seen: twice in a row is asked.
-        self._unsure = 0 if difference == len(self._settling) else self._unsure + 1
-        surprise = not 0 <= difference <= len(self._settling) or self._unsure > 1
+        surprise = self._tally.surprised(count, len(self._followed), now)
         age = now - self._listed_at
         if (
             self._unread
             or age >= LIST_ALL_AFTER * self._sweep_seconds
-            or (surprise and age >= LIST_SECONDS * len(self._live))
+            or (surprise and age >= LIST_SECONDS * len(self._followed))
         ):
             await self._list_all()
 
     async def _list_all(self) -> None:
         unread, self._unread = self._unread, False
         try:
-            await self._compare_all(dict(self._live))
+            await self._compare_all([*self._followed])
         except AirflowError:
             self._unread |= unread
             self._count_at = min(self._count_at, _clock() + UNREAD_PAUSE)
             raise
-        self._listed_at, self._unsure = _clock(), 0
+        self._listed_at = _clock()
 
-    async def _compare_all(self, followed: Mapping[str, Followed]) -> None:
+    async def _compare_all(self, followed: list[str]) -> None:
         await self._ask_for_tasks()
         live = {run.dag_run_id: run for run in await self._airflow.live_runs()}
         for run in live.values():
-            if run.dag_run_id not in self._settling:
+            if not self._tally.settles(run.dag_run_id):
                 self._report(run)
-        for dag_run_id, known in followed.items():
-            if dag_run_id in self._live and dag_run_id not in live:
-                await self._read(dag_run_id, known)
-        self._foreign = sum(run not in self._live and run not in self._settling for run in live)
+        for dag_run_id in followed:
+            if dag_run_id not in live:
+                await self._ask_for_tasks_if_due()  # of many that are missing each is read
+                await self._read(dag_run_id)
+        self._tally.listed(sum(run not in self._followed and not self._tally.settles(run) for run in live))
 
-    async def _read(self, dag_run_id: str, known: Followed) -> None:
+    async def _read(self, dag_run_id: str) -> None:
+        """Read a run by itself, if it is followed still."""
+        if (run := self._followed.get(dag_run_id)) is None:
+            return
+        run.read_at = _clock()
         with suppress(DagDenied):  # it may be there, and be ours to see again
-            found = await self._airflow.read(known.dag_id, dag_run_id)
+            found = await self._airflow.read(run.dag_id, dag_run_id)
             self._report(found or DagRun(dag_run_id, LOST))
 
     async def _look_at_the_stuck(self) -> None:
         """Look why runs do not get on, before their pod or after it: DAG by DAG, however many runs there are."""
         now = _clock()
         self._stuck_at = now + STUCK_SECONDS
-        if self._is_end_overdue(now):
+        if self._followed.overdue(now, OVERDUE_SECONDS, OVERDUE_OVERLAP.total_seconds()):
             await self._ask_for_tasks(OVERDUE_OVERLAP)
-        stuck = {run.dag_id for dag_run_id, run in self._live.items() if self._is_stuck(dag_run_id, run, now)}
+        stuck = self._followed.stuck(now)
         health = await self._airflow.health_trouble() if stuck else None
         troubles: dict[str, Trouble] = {}
         for dag_id in sorted(stuck):
@@ -322,39 +263,15 @@ class Observer:
                 troubles[dag_id] = trouble
         if self._listener is not None:
             self._listener.dags_seen(troubles)
-        await self._read_the_late(now)
-
-    def _is_end_overdue(self, now: float) -> bool:
-        """Whether a task of the generic DAG may have ended unseen, and not too long ago to be found by its end."""
-        too_long = self._tasks.late(now, OVERDUE_OVERLAP.total_seconds())
-        overdue = {*self._tasks.late(now, OVERDUE_SECONDS)} - {*too_long}
-        return any(not self._live[run].podless for run in overdue)
-
-    def _is_stuck(self, dag_run_id: str, run: Followed, now: float) -> bool:
-        if run.podless:
-            return now - run.since > STUCK_SECONDS and not (run.running and run.dag_id != self._dag_id)
-        expected = self._asker(run.dag_id).since(dag_run_id)
-        return expected is not None and now - expected > STUCK_SECONDS
-
-    async def _read_the_late(self, now: float) -> None:
-        late = [*self._tasks.late(now, LATE_SECONDS), *self._runs.late(now, LATE_SECONDS)]
-        runs = [(self._live[run].read_at, run) for run in late if not self._live[run].podless]
-        for read_at, dag_run_id in sorted(runs)[:LATE_READS]:
-            if now - read_at >= LATE_SECONDS and (known := self._live.get(dag_run_id)) is not None:
-                known.read_at = now
-                await self._read(dag_run_id, known)
+        for dag_run_id in self._followed.late(now)[:LATE_READS]:
+            await self._read(dag_run_id)
 
     def _report(self, run: DagRun) -> None:
-        known = self._live.get(run.dag_run_id)
+        known = self._followed.get(run.dag_run_id)
         uid = known.uid if known is not None else run.owner_uid
-        if run.over:
-            self.forget(run.dag_run_id)
-        elif known is not None:
-            known.running = run.state == "running"
         if uid is not None and self._listener is not None:
             self._listener.run_seen(uid, run)
-        if (known := self._live.get(run.dag_run_id)) is not None:
-            known.run_after = run.run_after
+        self._followed.told(run)
 
 
 def _clock() -> float:

@@ -14,7 +14,8 @@ import pytest
 from airflow_container_job.airflow_api import AirflowApi
 from airflow_container_job.errors import AirflowError, AirflowUnreachable, DagDenied, RunRefused
 from airflow_container_job.facts import LOST, DagRun, Trouble
-from airflow_container_job.observer import RUN_AFTER_MARGIN, Observer
+from airflow_container_job.followed import RUN_AFTER_MARGIN
+from airflow_container_job.observer import Observer
 
 GENERIC = "container_job"
 READ_SECONDS = 0.015
@@ -408,6 +409,23 @@ def test_a_crowd_of_runs_that_nobody_wants_does_not_hold_up_the_news_of_an_end()
         await asyncio.sleep(10)
         assert sorted(airflow.stopped) == sorted(crowd[250:])
         assert airflow.asked["read"] == 500
+
+    play(scene)
+
+
+def test_a_crowd_of_runs_that_were_deleted_does_not_hold_up_the_news_of_an_end() -> None:
+    async def scene(observer: Observer, airflow: Scripted, heard: Heard) -> None:
+        crowd = [f"deleted-{number}" for number in range(500)]
+        follow(observer, airflow, "ours", *crowd)
+        await asyncio.sleep(59)
+        for name in crowd:
+            del airflow.runs[name]
+        await asyncio.sleep(2)  # they are being read
+        end(observer, airflow, "ours")
+        await asyncio.sleep(1.6)
+        assert heard.runs.pop("uid-ours") == "success"
+        await asyncio.sleep(8)
+        assert heard.runs == {f"uid-{name}": LOST for name in crowd}
 
     play(scene)
 
