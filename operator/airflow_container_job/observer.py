@@ -12,14 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from airflow_container_job import health, metrics
 from airflow_container_job.abandoned import Abandoned
 from airflow_container_job.airflow_api import AirflowApi
-from airflow_container_job.errors import AirflowError, DagDenied
+from airflow_container_job.errors import AirflowDenied, AirflowError, AirflowUnreachable
 from airflow_container_job.facts import LOST, DagRun, Trouble
 from airflow_container_job.followed import STUCK_SECONDS, Followed, Run
 from airflow_container_job.tally import Tally
@@ -245,9 +244,13 @@ class Observer:
         if (run := self._followed.get(dag_run_id)) is None:
             return
         run.read_at = _clock()
-        with suppress(DagDenied):  # it may be there, and be ours to see again
+        try:
             found = await self._airflow.read(run.dag_id, dag_run_id)
-            self._report(found or DagRun(dag_run_id, LOST))
+        except (AirflowUnreachable, AirflowDenied):
+            raise
+        except AirflowError:  # of this run only: it may be there, and be ours to see again
+            return
+        self._report(found or DagRun(dag_run_id, LOST))
 
     async def _look_at_the_stuck(self) -> None:
         """Look why runs do not get on, before their pod or after it: DAG by DAG, however many runs there are."""

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from airflow_container_job.airflow_api import AirflowApi
+from airflow_container_job.airflow_http import Answer
 from airflow_container_job.errors import AirflowError, AirflowUnreachable, DagDenied, RunRefused
 from airflow_container_job.facts import LOST, DagRun, Trouble
 from airflow_container_job.followed import RUN_AFTER_MARGIN
@@ -49,6 +50,8 @@ class Scripted:
         """Runs whose task has ended, and when."""
         self.hidden: set[str] = set()
         """Runs of DAGs that the account may not see."""
+        self.refusal: AirflowError = DagDenied("403")
+        """What it answers for these."""
         self.stopped: list[str] = []
         self.run_after: dict[str, datetime] = {}
         """When runs were asked for; the others just now."""
@@ -97,7 +100,7 @@ class Scripted:
         self.asked["read"] += 1
         await asyncio.sleep(READ_SECONDS)
         if dag_run_id in self.hidden:
-            raise DagDenied(dag_run_id)
+            raise self.refusal
         return self._told(dag_run_id) if dag_run_id in self.runs else None
 
     def _told(self, run: str) -> DagRun:
@@ -371,13 +374,14 @@ def test_runs_known_since_a_start_are_listed_once() -> None:
     assert (asked["pages"], asked["read"]) == (1, 1)
 
 
-def test_a_run_that_may_not_be_seen_keeps_no_other_from_being_followed() -> None:
+@pytest.mark.parametrize("refusal", [DagDenied("403"), Answer(500, "this DAG cannot be read")])
+def test_a_run_that_may_not_be_seen_keeps_no_other_from_being_followed(refusal: AirflowError) -> None:
     """Neither as one to be stopped, nor as one that is followed; and it is not taken for lost."""
 
     async def scene(observer: Observer, airflow: Scripted, heard: Heard) -> None:
         follow(observer, airflow, "seen", "hidden")
         await asyncio.sleep(1)
-        airflow.hidden = {"hidden", "of a typing error"}
+        airflow.hidden, airflow.refusal = {"hidden", "of a typing error"}, refusal
         airflow.runs.pop("hidden")
         observer.abandon("another", "of a typing error", may_come=True)
         await asyncio.sleep(300)
