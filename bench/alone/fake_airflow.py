@@ -24,7 +24,7 @@ from bench.alone.fake_runs import FakeRuns, Json, Run, page
 
 Reply = tuple[int, Json]
 SINCE = ("updated_at_gte", "end_date_gte", "start_date_gte")
-"""Filters by time; no question has more than one of them."""
+"""Filters by the time of a change; no question has more than one of them."""
 
 Route = Callable[["FakeAirflow", web.BaseRequest, Json, list[str]], Reply]
 
@@ -76,6 +76,9 @@ class FakeAirflow:
         query = request.query
         times = [datetime.fromisoformat(query[name]) for name in SINCE if name in query]
         found = self.runs.select(query.getall("state", []), max(times).timestamp() if times else None)
+        if "run_after_gte" in query:
+            oldest = datetime.fromisoformat(query["run_after_gte"]).timestamp()
+            found = [run for run in found if run.created >= oldest]
         limit, offset = int(query.get("limit", "50")), int(query.get("offset", "0"))
         some, following = page(found, limit, query.get("cursor"), offset)
         return 200, {key: [shown(run) for run in some], "total_entries": len(found), "next_cursor": following}

@@ -2,8 +2,8 @@
 
 Called by the controller and the observer. The client words the requests, `airflow_http` sends them. Answers are read as
 plain JSON rather than through the client's models: a state that a newer Airflow invents must not raise here. No request
-is repeated in this module but once after a refusal, with a new token; whoever calls decides about trying again, and the
-gate keeps all of them quiet together while Airflow is away.
+is repeated in this module but once, with a new token, where its token may be what is refused; whoever calls decides
+about trying again, and the gate keeps all of them quiet together while Airflow is away.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, cast
@@ -30,7 +30,9 @@ from airflow_client.client.models.trigger_dag_run_post_body import TriggerDAGRun
 from airflow_container_job import health, reasons
 from airflow_container_job.airflow_http import Answer, Connections, Request, Scribe, judge, words
 from airflow_container_job.auth import Credentials
+from airflow_container_job.decision import parse_time
 from airflow_container_job.errors import (
+    AirflowUnreachable,
     DagBroken,
     DagDenied,
     DagUnavailable,
@@ -83,6 +85,8 @@ class AirflowApi:
         self._xcoms = XComApi(self._client)
         self._write = asyncio.Lock()
         self.gate = Gate()
+        self.behind = timedelta()
+        """How far Airflow's clock is behind ours, at least, as of the last run that it took."""
 
     async def trigger(self, dag_id: str, dag_run_id: str, conf: Mapping[str, Any], note: str) -> DagRun:
         """Create the DagRun.
@@ -93,6 +97,7 @@ class AirflowApi:
         body = TriggerDAGRunPostBody(dag_run_id=dag_run_id, conf=dict(conf), note=note, logical_date=None)
         try:
             async with self._writing():
+                asked_at = datetime.now(UTC)
                 answer = await self._call_for_dag(dag_id, self._runs.trigger_dag_run_without_preload_content, body)
         except Answer as error:
             if error.status == 409:
@@ -103,6 +108,8 @@ class AirflowApi:
                 await self._blame_the_dag(dag_id)
                 raise RunRefused(error.detail) from error
             raise
+        if (queued_at := parse_time(answer.get("queued_at"))) is not None:  # by Airflow's clock, and later than ours
+            self.behind = max(timedelta(), asked_at - queued_at)
         return DagRun.read(answer)
 
     async def _blame_the_dag(self, dag_id: str) -> None:
@@ -180,14 +187,15 @@ class AirflowApi:
         found = self._list_runs(state=["running"], start_date_gte=since, dag_id_prefix_pattern=dag_id)
         return [DagRun.read(body) async for body in found if body["dag_id"] == dag_id]
 
-    async def ended_tasks(self, dag_id: str, since: datetime) -> list[DagRun]:
+    async def ended_tasks(self, dag_id: str, since: datetime, run_after: datetime | None) -> list[DagRun]:
         """Our DagRuns of this DAG whose only task ended at or after this time; the runs may still be under way.
 
         The scheduler ends a run when its turn comes, which with a thousand under way takes it seconds; the task's end
-        is recorded at once.
+        is recorded at once. `run_after`: of no run before this time (None: of any). Airflow's database has an index of
+        that, and none of ends: without, it reads all tasks there ever were.
         """
         method = self._tasks.get_task_instances_without_preload_content
-        filters = {"dag_id_prefix_pattern": dag_id, "task_id": contract.TASK_ID}
+        filters = {"dag_id_prefix_pattern": dag_id, "task_id": contract.TASK_ID, "run_after_gte": run_after}
         # Of all DAGs: asked for one of them, Airflow would read that from the database first, each time.
         found = self._list(method, "task_instances", "~", "~", **filters, state=[*ENDED], end_date_gte=since)
         return [DagRun.of_task(body) async for body in found if body["dag_id"] == dag_id]
@@ -294,16 +302,32 @@ class AirflowApi:
         for _ in range(2):
             token = await self._credentials.token(self._login, refused)
             status, body = await self._connections.send(request, Authorization=f"Bearer {token}")
-            if status not in (401, 403):  # 403 too: so Airflow answers a token that was signed with another key
+            if not self._credentials.may_be_stale(token, status, body):
                 break
             refused = token
+        if status == HTTPStatus.NOT_FOUND and not _is_airflows(body):
+            raise AirflowUnreachable(
+                "404 was answered, but not by Airflow's API; look at ACJ_AIRFLOW_URL, and at proxies on the way"
+            )
         return status, body
 
     async def _login(self, username: str, password: str) -> str:
         content = {"username": username, "password": password}
         request = Request("POST", f"{self._base}/auth/token", {"Content-Type": "application/json"}, content)
-        return str(judge(*await self._connections.send(request))["access_token"])
+        try:
+            return str(judge(*await self._connections.send(request))["access_token"])
+        except Answer as error:  # it must not pass for the answer to what the token is for
+            raise AirflowUnreachable(f"Airflow gives no token: {error}") from error
 
     async def close(self) -> None:
         """Close the connections."""
         await self._connections.close()
+
+
+def _is_airflows(body: bytes) -> bool:
+    """Whether a refusal is in the words of Airflow's API: its 404 says that a run is lost, a proxy's says nothing."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and "detail" in answer

@@ -22,6 +22,8 @@ class DagRun:
     state: str
     ended_at: datetime | None = None
     owner_uid: str | None = None
+    run_after: datetime | None = None
+    """When it was asked for, mostly. It stays when the run is cleared, and Airflow's database has an index of it."""
 
     @property
     def over(self) -> bool:
@@ -31,7 +33,13 @@ class DagRun:
     @classmethod
     def of_task(cls, body: Mapping[str, Any], owner_uid: str | None = None) -> DagRun:
         """Tell the state its run comes to from Airflow's TaskInstanceResponse of an only task that has ended."""
-        return cls(body["dag_run_id"], body["state"], parse_time(body.get("end_date")), owner_uid)
+        return cls(
+            dag_run_id=body["dag_run_id"],
+            state=body["state"],
+            ended_at=parse_time(body.get("end_date")),
+            owner_uid=owner_uid,
+            run_after=parse_time(body.get("run_after")),
+        )
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> DagRun:
@@ -43,6 +51,7 @@ class DagRun:
             state=body["state"],
             ended_at=parse_time(body.get("end_date")),
             owner_uid=owner.get("uid") if isinstance(owner, dict) else None,
+            run_after=parse_time(body.get("run_after")),
         )
 
 

@@ -158,7 +158,8 @@ class Memory:
         if known.job.decision is not None:
             dag_run_id = known.job.decision.dag_run_id
             if live(known.job, known.facts):  # nobody held it: the finalizer was taken off by hand
-                self._observer.abandon(self._links.dag_of(known.job), dag_run_id)
+                asking = not known.job.triggered  # a request for it may be under way
+                self._observer.abandon(self._links.dag_of(known.job), dag_run_id, may_come=asking)
             self._observer.forget(dag_run_id)
         self._listener.left(uid)
 

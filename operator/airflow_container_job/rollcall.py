@@ -28,6 +28,8 @@ Key = tuple[str, str]
 @dataclass(slots=True)
 class _Entry:
     key: Key
+    dag_run_id: str | None
+    """Of the run that the status tells of."""
     renewed: bool
     """Whether another run was asked for than the one that the status tells of."""
     since: float | None = None
@@ -45,10 +47,10 @@ class RollCall:
 
     def seen(self, job: Job) -> None:
         """Take in this version of a resource."""
-        key, now = key_of(job.status), self._clock()
+        key, dag_run_id, now = key_of(job.status), job.status.get("dagRunId"), self._clock()
         entry = self._entries.get(job.uid)
         if entry is None:
-            self._entries[job.uid] = entry = _Entry(key, job.renewed)
+            self._entries[job.uid] = entry = _Entry(key, dag_run_id, job.renewed)
             metrics.JOBS.labels(*key).inc()
             entry.since = now - _age(job, datetime.now(UTC)) if waits(job) else None
             return
@@ -57,8 +59,8 @@ class RollCall:
         elif entry.since is None or (job.renewed and not entry.renewed):
             entry.since = now
         entry.renewed = job.renewed
-        if key != entry.key:
-            self._move(entry, key, now)
+        if (key, dag_run_id) != (entry.key, entry.dag_run_id):
+            self._move(entry, key, dag_run_id, now)
 
     def accepted(self, uid: str) -> None:
         """Airflow has just accepted the job's run."""
@@ -87,18 +89,19 @@ class RollCall:
         return max(0.0, self._clock() - min(since, default=self._clock()))
 
     @staticmethod
-    def _move(entry: _Entry, key: Key, now: float) -> None:
+    def _move(entry: _Entry, key: Key, dag_run_id: str | None, now: float) -> None:
         metrics.JOBS.labels(*entry.key).dec()
         metrics.JOBS.labels(*key).inc()
         if key[0] == "Running" and entry.accepted_at is not None:
             metrics.START.observe(now - entry.accepted_at)
             entry.accepted_at = None
-        if key[0] in reasons.TERMINAL and entry.key[0] not in reasons.TERMINAL:
+        another = dag_run_id != entry.dag_run_id  # one whose spec is refused ends without having been seen before
+        if key[0] in reasons.TERMINAL and (another or entry.key[0] not in reasons.TERMINAL):
             metrics.FINISHED.labels(*key).inc()
             if entry.ended_at is not None:
                 metrics.REPORT.observe(now - entry.ended_at)
             entry.accepted_at = entry.ended_at = None
-        entry.key = key
+        entry.key, entry.dag_run_id = key, dag_run_id
 
 
 def key_of(status: Mapping[str, Any]) -> Key:

@@ -152,8 +152,9 @@ class Steps:
 
     def _follow(self, job: Job, facts: Facts, *, unread: bool = False) -> None:
         dag_id, dag_run_id = self._run_of(job)
+        run_after = facts.run.run_after if facts.run is not None else None
         pod_ended = pods.newest_ended(job, facts)
-        self._observer.follow(dag_run_id, job.uid, dag_id, pod_ended=pod_ended, unread=unread)
+        self._observer.follow(dag_run_id, job.uid, dag_id, run_after=run_after, pod_ended=pod_ended, unread=unread)
 
     # ---- ending
 
@@ -181,7 +182,7 @@ class Steps:
         if run is not None and run.owner_uid != job.uid:
             run = None  # of our id, but somebody else's
         if run is None and facts.unanswered:  # it may be made later yet
-            self._observer.abandon(dag_id, dag_run_id)
+            self._observer.abandon(dag_id, dag_run_id, may_come=True)
         facts.run = run or DagRun(dag_run_id, LOST)
         cleared = job.finished and job.triggered and not facts.run.over
         if cleared and job.deleted_at is None:
@@ -215,7 +216,7 @@ class Steps:
         dag_id, dag_run_id = self._run_of(job)
         if job.deleted_at is not None and (live(job, facts) or facts.unanswered):
             log.warning("%s: let go with its DagRun not known to be over; trying on to end it", job)
-            self._observer.abandon(dag_id, dag_run_id)
+            self._observer.abandon(dag_id, dag_run_id, may_come=facts.unanswered)
         await self._patch(job, _others(job), {})
         if job.finished:
             self._observer.forget(dag_run_id)

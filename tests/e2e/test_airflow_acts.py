@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from urllib.error import HTTPError
+from urllib.parse import quote
 
 import pytest
 
@@ -28,6 +29,7 @@ BATCH = [
     job("succeeded-then-marked", "true"),
     job("deleted", "sleep 600", **GRACE),
     job("deleted-finished", "true"),
+    job("found-again", "true"),
     job("marked-unstarted", "true", nodeSelector={"example.com/no-node": "has-this"}),
 ]
 QUEUED = "deleted-queued"
@@ -73,6 +75,21 @@ def test_clearing_a_failed_run_runs_it_again(airflow: Airflow, batch: Namespace)
         (2, "Failed", 4),
     ]
     assert len(status["attempts"]) == 1
+
+
+def test_a_task_is_found_by_when_its_run_was_asked_for_also_when_that_was_cleared(
+    airflow: Airflow, batch: Namespace
+) -> None:
+    """So the operator asks for tasks that have ended, for the sake of Airflow's database."""
+    run = ended(batch, "found-again")["dagRunId"]
+    run_after = airflow.run(run)["run_after"]
+    airflow.clear(run)
+    until("its second run is over", lambda: second_over(batch, "found-again"), 60)
+    assert airflow.run(run)["run_after"] == run_after
+    tasks = f"/dags/~/dagRuns/~/taskInstances?run_id_prefix_pattern={run}&state=success&cursor="
+    (task,) = airflow("GET", f"{tasks}&run_after_gte={quote(run_after)}")["task_instances"]
+    assert (task["dag_run_id"], task["run_after"]) == (run, run_after)
+    assert airflow("GET", f"{tasks}&run_after_gt={quote(run_after)}")["task_instances"] == []
 
 
 def second_over(namespace: Namespace, name: str) -> bool:

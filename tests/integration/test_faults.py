@@ -106,7 +106,7 @@ def test_an_airflow_without_its_database(world: World) -> None:
 
 @pytest.mark.parametrize(("status", "tries", "reason"), [(401, 4, "AirflowDenied"), (403, 1, "DagDenied")])
 def test_an_account_without_rights_is_named(world: World, status: int, tries: int, reason: str) -> None:
-    """Each try is refused twice: the operator repeats it with a new token, for the old one may be what is refused."""
+    """A try is refused twice where its token may be what is refused: it is repeated with a new one then."""
     name = f"denied-{status}"
     world.airflow.fail_next(2 * tries, status)
     world.apply(name)

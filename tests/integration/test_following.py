@@ -285,6 +285,9 @@ def test_the_end_of_its_only_task_is_the_end_of_a_run(world: World) -> None:
     status = world.wait("swift", "Succeeded", "Completed", seconds=8)
     assert status["dagRunState"] == "success"
     assert world.run_state(run) == "running"
+    asked = [one for one in world.airflow.requests if one.path.endswith("/taskInstances")][-1]
+    (asked_for,) = (one["run_after"] for one in world.airflow.runs if one["dag_run_id"] == run)
+    assert "" < asked.first("run_after_gte") < asked_for, "all tasks there ever were are looked through"
     counted = world.airflow.count("GET", "dagRuns$")
     until("the live runs are counted again", lambda: world.airflow.count("GET", "dagRuns$") >= counted + 3)
     assert world.namespace.status("swift") == status

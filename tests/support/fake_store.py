@@ -273,6 +273,7 @@ class FakeStore:
             and run["dag_id"].startswith(request.first("dag_id_prefix_pattern"))
             and (run["task"]["state"] or "none") in request.query.get("state", [run["task"]["state"]])
             and _at_least(run["task"]["end_date"], request.first("end_date_gte"))
+            and _at_least(run["run_after"], request.first("run_after_gte"))
         ]
         return 200, {
             "task_instances": [_task(run) for run in found[:limit]],
@@ -370,7 +371,8 @@ def _public(run: Json) -> Json:
 
 def _task(run: Json) -> Json:
     """Give the run's only task as TaskInstanceResponse shows it, as far as it is read."""
-    return {"task_id": "run", "dag_id": run["dag_id"], "dag_run_id": run["dag_run_id"], **run["task"]}
+    of_run = {key: run[key] for key in ("dag_id", "dag_run_id", "run_after")}
+    return {"task_id": "run", **of_run, **run["task"]}
 
 
 def _selected(run: Json, request: Request) -> bool:

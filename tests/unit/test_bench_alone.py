@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from datetime import UTC, datetime
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
+from yarl import URL
 
 from bench.alone.api_server import count_writes
+from bench.alone.fake_airflow import FakeAirflow
 from bench.alone.fake_runs import PAGE_LIMIT, FakeRuns, Run, page
 
 METRICS = """
@@ -59,6 +64,25 @@ def test_only_what_has_changed_since_is_listed() -> None:
     assert [run.run_id for run in runs.select(["success", "failed"], since)] == ["acj-5", "acj-7"]
     assert [run.run_id for run in runs.select(["success"], None)] == ["acj-3", "acj-5"]
     assert len(runs.select(["queued", "running"], None)) == 7
+
+
+def test_ended_tasks_are_listed_of_runs_from_their_run_after_on() -> None:
+    airflow = FakeAirflow()
+    for name in ("acj-1", "acj-2"):
+        time.sleep(0.01)
+        run_after = datetime.now(UTC).isoformat()
+        airflow.runs.create("container_job", name, {}, None)
+        airflow.runs.end(name, "success")
+    asked = [
+        ("state", "success"),
+        ("end_date_gte", "2020-01-01T00:00:00Z"),
+        ("run_after_gte", run_after),
+        ("cursor", ""),
+    ]
+    path = URL("/api/v2/dags/~/dagRuns/~/taskInstances").with_query(asked)
+    answer = asyncio.run(airflow.serve(make_mocked_request("GET", str(path))))
+    assert isinstance(answer.text, str)
+    assert [one["dag_run_id"] for one in json.loads(answer.text)["task_instances"]] == ["acj-2"]
 
 
 @pytest.mark.parametrize("seconds", [None, 0.01])

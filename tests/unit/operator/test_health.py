@@ -143,7 +143,9 @@ def test_an_airflow_that_is_away_never_fails_liveness() -> None:
 
     async def act(health: Health) -> None:
         airflow = SimpleNamespace(
-            gate=Gate(), count_live_runs=refuse, ended_tasks=refuse, changed_runs=refuse, live_runs=refuse
+            gate=Gate(),
+            behind=timedelta(),
+            **dict.fromkeys(("count_live_runs", "ended_tasks", "changed_runs", "live_runs"), refuse),
         )
         observer = Observer(cast("AirflowApi", airflow), "dag", 60)
         assert not await watched(health, observer.run(), 10 * STUCK_SECONDS)

@@ -128,7 +128,7 @@ def test_a_late_word_on_an_earlier_pod_is_no_end_of_the_newest(memory: Memory) -
         memory.pod_seen(first, gone=True)
 
     asyncio.run(scenario())
-    assert memory._observer._tasks.since(run_id()) is None
+    assert memory._observer._followed.tasks.since(run_id()) is None
 
 
 def test_of_a_run_whose_container_is_known_to_run_nothing_is_expected_when_airflow_lists_it(memory: Memory) -> None:
@@ -140,8 +140,8 @@ def test_of_a_run_whose_container_is_known_to_run_nothing_is_expected_when_airfl
         memory.run_seen(UID, DagRun(run_id(), "running"))
 
     asyncio.run(scenario())
-    assert run_id() in memory._observer._live
-    assert memory._observer._tasks.since(run_id()) is None
+    assert run_id() in memory._observer._followed
+    assert memory._observer._followed.tasks.since(run_id()) is None
 
 
 def refusal(at: str, message: str) -> dict[str, Any]:

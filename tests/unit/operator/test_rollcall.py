@@ -102,6 +102,16 @@ def test_after_a_restart_an_old_end_is_no_new_one(scene: Scene) -> None:
     assert scene.grown("acj_jobs", phase="Succeeded", reason="Completed") == 1
 
 
+@pytest.mark.parametrize("before", ["Error", "InvalidSpec"])
+def test_a_rerun_that_is_refused_at_once_is_an_end_of_its_own(scene: Scene, before: str) -> None:
+    """Though the job was Failed before, and had no other phase between."""
+    refused = recorded("Failed", "InvalidSpec", generation=2, state=None)
+    scene.sees(job(status=recorded("Failed", before, state="failed")))
+    scene.sees(*[job(status=refused, decided=2, generation=2)] * 2)
+    assert scene.grown("acj_runs_finished_total", phase="Failed", reason="InvalidSpec") == 1
+    assert scene.grown("acj_jobs", phase="Failed", reason="InvalidSpec") == 1
+
+
 def test_a_mark_in_airflow_changes_how_a_job_stands_and_is_no_second_end(scene: Scene) -> None:
     scene.sees(RUNNING, FAILED, job(status=recorded("Succeeded", "MarkedSuccess", state="success")))
     assert scene.grown("acj_runs_finished_total", phase="Failed", reason="Error") == 1
