@@ -321,7 +321,10 @@ class Observer:
         elif known is not None:
             known.running = run.state == "running"
         if uid is not None and self._listener is not None:
-            self._listener.run_seen(uid, run)
+            try:
+                self._listener.run_seen(uid, run)
+            except Exception:  # one poisoned object must not end the service of all others
+                log.exception("What Airflow says of DagRun %s cannot be taken in", run.dag_run_id)
 
 
 def _clock() -> float:
