@@ -68,7 +68,8 @@ class ClusterApi:
         self._server = server.rstrip("/")
         self._headers = headers
         self._troubles: dict[str, str] = {}
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=32), timeout=TIMEOUT)
+        # No limit: every namespace has two watches, and what is asked besides is bounded by who asks.
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=0), timeout=TIMEOUT)
 
     @property
     def trouble(self) -> str:

@@ -24,9 +24,19 @@ class Server:
 
     def __init__(self) -> None:
         self.statuses: dict[str, int] = {}
+        self.watches = asyncio.Semaphore(0)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return await self._watch(request)
         return web.json_response(LIST, status=self.statuses.get(request.path, 200))
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        self.watches.release()
+        await asyncio.Event().wait()
+        return response
 
 
 def play(act: Callable[[Server, ClusterApi, BaseTestServer], Awaitable[None]]) -> None:
@@ -95,5 +105,24 @@ def test_an_api_server_that_does_not_answer_is_trouble() -> None:
         await listening.close()
         await lists(cluster, PODS)
         assert "does not answer" in cluster.trouble
+
+    play(act)
+
+
+def test_however_many_watches_are_open_a_write_is_sent_at_once() -> None:
+    """Two for each namespace that is served: no number of them may use up the connections."""
+
+    async def act(server: Server, cluster: ClusterApi, _listening: BaseTestServer) -> None:
+        async def watch(namespace: str) -> None:
+            async for _ in cluster.watch_objects(PODS, namespace, "1"):
+                pass
+
+        watches = [asyncio.create_task(watch(f"team-{number}")) for number in range(120)]
+        for _ in watches:
+            await asyncio.wait_for(server.watches.acquire(), 10)
+        await cluster.create_event({"metadata": {"namespace": "a"}})
+        for one in watches:
+            one.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
 
     play(act)
