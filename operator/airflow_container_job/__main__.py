@@ -84,6 +84,7 @@ async def _operate(settings: Settings, health: Health) -> None:
             )
             for part in parts:
                 part.cancel()
+            await controller.finish()
     finally:
         await airflow.close()
         await cluster.close()

@@ -20,6 +20,8 @@ class WorkQueue:
         self._working: set[str] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._available = asyncio.Event()
+        self._closed = False
+        self._idle = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._dirty)
@@ -52,7 +54,7 @@ class WorkQueue:
     async def get(self) -> str:
         """Wait for a key and take it; `done` gives it back."""
         while True:
-            while self._waiting:
+            while self._waiting and not self._closed:
                 rank, _, key = heapq.heappop(self._waiting)
                 if self._dirty.get(key) == rank and key not in self._working:  # else it has a lower one meanwhile
                     del self._dirty[key]
@@ -61,9 +63,18 @@ class WorkQueue:
             self._available.clear()
             await self._available.wait()
 
+    async def close(self) -> None:
+        """Give no key to anybody any more, and wait until all that were taken are given back."""
+        self._closed = True
+        while self._working:
+            self._idle.clear()
+            await self._idle.wait()
+
     def done(self, key: str) -> None:
         """Say that the look is over; events that came meanwhile bring another."""
         self._working.discard(key)
+        if not self._working:
+            self._idle.set()
         if key in self._dirty:
             self._enqueue(key)
 

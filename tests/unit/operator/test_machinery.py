@@ -85,6 +85,22 @@ def test_a_key_that_is_asked_for_at_a_lower_rank_comes_sooner_and_once() -> None
     assert asyncio.run(scenario()) == ["urgent", "a", "b", "urgent"]
 
 
+def test_a_closed_queue_gives_nothing_away_and_waits_for_what_it_gave() -> None:
+    async def scenario() -> None:
+        queue = WorkQueue()
+        queue.add("a")
+        queue.add("b")
+        assert await queue.get() == "a"
+        closing = asyncio.create_task(queue.close())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(queue.get(), 0.01)
+        assert not closing.done()
+        queue.done("a")
+        await asyncio.wait_for(closing, 1)
+
+    asyncio.run(scenario())
+
+
 class Clock:
     now = 0.0
 
