@@ -105,6 +105,10 @@ class Memory:
 
     def find(self, uid: str) -> Known | None:
         """What is known about this job."""
+    def jobs(self) -> list[Job]:
+        """All resources, as they were seen last."""
+        return [known.job for known in self._known.values() if known.job is not None]
+
         return self._known.get(uid)
 
     def blocked(self, dag_id: str) -> Trouble | None:
