@@ -413,5 +413,15 @@ LOOKS: dict[str, tuple[Job, Facts, datetime | None]] = {
 
 @pytest.mark.parametrize("case", LOOKS)
 def test_next_look(case: str) -> None:
+    "no start deadline once an attempt ran, though it was not seen and the next one waits": (
+        job(status=recorded("Queued", "Starting"), spec=IN_AN_HOUR),
+        facts("running", pod("Pending", attempt=2, earlier='[{"number": 1, "startedAt": "2026-11-22T11:58:05Z"}]')),
+        None,
+    ),
+    "the start deadline while no attempt ran": (
+        job(status=recorded("Queued", "Starting"), spec=IN_AN_HOUR),
+        facts("running", pod("Pending", attempt=2, earlier='[{"number": 1, "reason": "Evicted"}]')),
+        NOW + timedelta(minutes=58),
+    ),
     resource, known, expected = LOOKS[case]
     assert next_look(resource, known) == expected
