@@ -114,7 +114,7 @@ def outcome_of(job: Job, facts: Facts) -> Outcome:
         return facts.outcome
     pod = newest(job, facts)
     if pod is None:
-        return Outcome(job.recorded.get("attempts", ()))
+        return Outcome(job.recorded.get("attempts", ()), job.recorded.get("result"))
     this = outcome.attempt(pod, deleted=facts.is_gone(pod))
     if not ended(pod, facts):  # one container's end is not yet the attempt's
         this = {key: value for key, value in this.items() if key in ("number", "podName", "startedAt")}
