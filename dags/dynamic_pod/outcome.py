@@ -7,6 +7,7 @@ one reading for both. Standard library only.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -38,6 +39,9 @@ LOG_TAIL: Final = 2048
 
 GATE: Final = f"{contract.PREFIX}/pause"
 """Scheduling gate of a pod that is made, so as to record the attempts before it, but shall not start yet."""
+
+NUMBER: Final = re.compile(r"[1-9]\d{0,8}", re.ASCII)
+"""An attempt's number as we write it."""
 
 TOO_LARGE: Final = "ResultTooLarge"
 NOT_JSON: Final = "ResultNotJSON"
@@ -101,17 +105,21 @@ def disrupted(pod: Pod, *, deleted: bool = False) -> bool:
 
 
 def earlier_attempts(pod: Pod) -> list[Attempt]:
-    """The attempts before this pod, as its annotation records them."""
+    """The attempts before this pod, as its annotation records them; none where it is not as we write it."""
     text = (pod["metadata"].get("annotations") or {}).get(contract.ANNOTATION_ATTEMPTS, "[]")
-    attempts: list[Attempt] = json.loads(text)
-    return attempts
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    ours = isinstance(found, list) and all(isinstance(one, dict) for one in found)
+    return found if ours else []
 
 
 def attempt(pod: Pod, *, deleted: bool = False) -> Attempt:
     """The attempt this pod is, as far as it has come; `deleted` says that the pod no longer exists."""
     ended = podstatus.end(pod)
     facts: Attempt = {
-        "number": int((pod["metadata"].get("labels") or {}).get(contract.LABEL_ATTEMPT, "1")),
+        "number": _number(pod),
         "podName": pod["metadata"]["name"],
         "reason": _reason(pod, ended, deleted=deleted),
         "message": _message(pod, ended),
@@ -140,6 +148,12 @@ def result(pod: Pod) -> Result:
 def words(pod: Pod) -> str:
     """The text the main container left when it ended: its result, or on failure the end of its log."""
     return (podstatus.main_end(pod).get("message") or "").strip()
+
+
+def _number(pod: Pod) -> int:
+    """The attempt's number by its label, which anybody may have written who can make pods; 1 where it is no number."""
+    text = (pod["metadata"].get("labels") or {}).get(contract.LABEL_ATTEMPT, "")
+    return int(text) if NUMBER.fullmatch(text) else 1
 
 
 def _reason(pod: Pod, ended: Mapping[str, Any], *, deleted: bool) -> str | None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from airflow_container_job import __version__, handlers, logs, metrics, rollcall
 from airflow_container_job.airflow_api import AirflowApi
+from airflow_container_job.census import Census
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.controller import Controller
 from airflow_container_job.endpoint import serving
@@ -72,6 +73,7 @@ async def _operate(settings: Settings, health: Health) -> None:
                 ("workers", controller.run()),
                 ("queue", controller.watch_line(resources)),
                 ("observer", observer.run()),
+                ("census", Census(cluster, memory, controller.echo, namespaces).run()),
                 *((f"{watch.resource}-watch", watch.run()) for watch in watches),
             )
             parts = [group.create_task(health.alive(name, routine)) for name, routine in routines]
@@ -82,6 +84,7 @@ async def _operate(settings: Settings, health: Health) -> None:
                 clusterwide=not settings.namespaces,
                 namespaces=settings.namespaces,
             )
+            await controller.finish()
             for part in parts:
                 part.cancel()
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 from airflow_container_job import pods, reasons
 from airflow_container_job.decision import parse_time
@@ -53,6 +53,14 @@ def begun(job: Job) -> Close | None:
     if job.recorded.get("phase") == "Suspended":
         return Close.SUSPEND
     return None if job.finished else _BEGUN.get(job.recorded.get("reason", ""))
+
+
+def end_before(job: Job) -> Mapping[str, Any] | None:
+    """Return the entry of `runs` whose end a job that is suspended had reached before; None where it had not."""
+    last: Mapping[str, Any] = next(reversed(job.recorded.get("runs", ())), {})
+    ended = last.get("phase") in reasons.TERMINAL and last.get("reason") not in reasons.REPLACED
+    ours = job.recorded.get("phase") == "Suspended" and last.get("dagRunId") == job.recorded["dagRunId"]
+    return last if ours and ended else None
 
 
 def closing(job: Job, facts: Facts, now: datetime) -> Close | None:

@@ -1,8 +1,8 @@
 """The one module that writes to the Kubernetes API server, and reads the objects of others from it.
 
-Called by the steps (writes) and the watches (list, watch). Plain JSON over aiohttp, which kopf brings along:
-the generated client would add 90 MB to the operator for these requests (docs/decisions/0002). Every write of an object
-names the version it was made from, so that a stale view is refused with Conflict instead of overwriting.
+Called by the steps (writes), the watches (list, watch) and the census (list). Plain JSON over aiohttp, which kopf has
+with it: the generated client would add 90 MB to the operator for these requests (docs/decisions/0002). Every write of
+an object names the version it was made from, so that a stale view is refused with Conflict instead of overwriting.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ SILENCE_SECONDS: Final = 90
 PAGE: Final = 100
 """Objects of one answer: ten thousand at once would take more memory than all else."""
 
-WRITES: Final = "writes"
-"""Kind of all requests that change something, of whichever object; those that read are of a kind by their path."""
+SINGLE: Final = "single"
+"""Kind of all requests about a single object, of whichever; those that read many are of a kind by their path."""
+
+METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""Asks for the objects of a list without spec and status."""
 
 TROUBLES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
 """Refusals that are not about the one request; of those that read, 403 is another."""
@@ -68,7 +71,8 @@ class ClusterApi:
         self._server = server.rstrip("/")
         self._headers = headers
         self._troubles: dict[str, str] = {}
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=32), timeout=TIMEOUT)
+        # No limit: every namespace has two watches, and what is asked besides is bounded by who asks.
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=0), timeout=TIMEOUT)
 
     @property
     def trouble(self) -> str:
@@ -77,16 +81,30 @@ class ClusterApi:
 
     async def count_jobs(self, namespace: str | None) -> int:
         """How many resources there are here (None: everywhere). Raises Gone when their CRD is not installed."""
-        where = "" if namespace is None else f"/namespaces/{namespace}"
-        found = await self._request("GET", f"/apis/{GROUP}/{VERSION}{where}/{PLURAL}", params={"limit": "1"})
+        found = await self._request("GET", _jobs(namespace), params={"limit": "1"})
         return len(found["items"]) + int(found["metadata"].get("remainingItemCount", 0))
+
+    async def has_job(self, job: Job) -> bool:
+        """Whether this resource is still there, and not another one of its name. Raises ClusterError."""
+        params = {"fieldSelector": f"metadata.name={job.name}"}
+        headers = {"Accept": METADATA}
+        found = await self._request("GET", _jobs(job.namespace), kind=SINGLE, params=params, headers=headers)
+        return any(one["metadata"]["uid"] == job.uid for one in found["items"])
+
+    async def uids(self, namespace: str | None) -> set[str]:
+        """Those of all resources there are here (None: everywhere). Raises ClusterError."""
+        params, headers = {"limit": str(PAGE)}, {"Accept": METADATA}
+        found: set[str] = set()
+        async for page in self._pages(_jobs(namespace), params, headers=headers):
+            found.update(one["metadata"]["uid"] for one in page["items"])
+        return found
 
     async def patch_metadata(self, job: Job, finalizers: Sequence[str], annotations: Mapping[str, str]) -> Body:
         """Set the finalizers and these annotations; returns the new object. Raises Conflict, Gone, ClusterError."""
         metadata: Body = {"resourceVersion": job.resource_version, "finalizers": list(finalizers)}
         if annotations:
             metadata["annotations"] = dict(annotations)
-        return await self._patch(_path(job), "application/merge-patch+json", {"metadata": metadata})
+        return await self._patch(job, "", "application/merge-patch+json", {"metadata": metadata})
 
     async def write_status(self, job: Job, status: Mapping[str, Any]) -> Body:
         """Replace the status as a whole; returns the new object. Raises Conflict, Gone, ClusterError."""
@@ -95,7 +113,7 @@ class ClusterApi:
             {"op": "add", "path": "/status", "value": status},
         ]
         # Strict: else a field that the CRD lacks would be dropped without a word, and written again at every look.
-        return await self._patch(f"{_path(job)}/status?fieldValidation=Strict", "application/json-patch+json", patch)
+        return await self._patch(job, "/status?fieldValidation=Strict", "application/json-patch+json", patch)
 
     async def delete_pod(self, pod: Mapping[str, Any]) -> None:
         """Ask for the end of exactly this pod, with its own grace period. One that is gone already is fine."""
@@ -109,7 +127,7 @@ class ClusterApi:
     async def delete_job(self, job: Job) -> None:
         """Delete exactly this version of the resource. Raises Conflict, Gone, ClusterError."""
         body = {"preconditions": {"uid": job.uid, "resourceVersion": job.resource_version}}
-        await self._request("DELETE", _path(job), json=body)
+        await self._change(job, "DELETE", json=body)
 
     async def create_event(self, event: Body) -> None:
         """Post a Kubernetes event. Raises ClusterError."""
@@ -117,9 +135,12 @@ class ClusterApi:
 
     async def list_objects(self, selection: Selection, namespace: str | None) -> AsyncIterator[Body]:
         """List them, page by page; a watch then continues from the version that all pages name."""
-        params = selection.params() | {"limit": str(PAGE)}
+        async for page in self._pages(selection.path(namespace), selection.params() | {"limit": str(PAGE)}):
+            yield page
+
+    async def _pages(self, path: str, params: dict[str, str], **kwargs: Any) -> AsyncIterator[Body]:
         while True:
-            page = await self._request("GET", selection.path(namespace), params=params)
+            page = await self._request("GET", path, params=params, **kwargs)
             yield page
             following = page["metadata"].get("continue")
             if not following:
@@ -147,12 +168,21 @@ class ClusterApi:
             self._troubles[path] = f"the watch of {selection.resource} broke: {error!r}"
             raise ClusterError(self._troubles[path]) from error
 
-    async def _patch(self, path: str, kind: str, patch: Any) -> Body:
-        return await self._request("PATCH", path, data=json.dumps(patch), headers={"Content-Type": kind})
+    async def _patch(self, job: Job, part: str, kind: str, patch: Any) -> Body:
+        return await self._change(job, "PATCH", part, data=json.dumps(patch), headers={"Content-Type": kind})
 
-    async def _request(self, method: str, path: str, **kwargs: Any) -> Body:
+    async def _change(self, job: Job, method: str, part: str = "", **kwargs: Any) -> Body:
+        """Change the resource. Where another one has its name by now, it is gone, and no newer version of it comes."""
+        try:
+            return await self._request(method, f"{_jobs(job.namespace)}/{job.name}{part}", **kwargs)
+        except Conflict as conflict:
+            if await self.has_job(job):
+                raise
+            raise Gone(f"{job} is another resource by now") from conflict
+
+    async def _request(self, method: str, path: str, *, kind: str = "", **kwargs: Any) -> Body:
         headers = {**self._headers(), **kwargs.pop("headers", {})}
-        kind = path if method == "GET" else WRITES
+        kind = kind or (path if method == "GET" else SINGLE)
         try:
             async with self._session.request(method, self._server + path, headers=headers, **kwargs) as response:
                 await self._judge(response, kind)
@@ -166,11 +196,11 @@ class ClusterApi:
         """Raise Conflict, Gone or ClusterError for a refusal. One that all of its kind would meet is trouble."""
         self._troubles.pop(kind, None)
         if response.status < HTTPStatus.BAD_REQUEST:
-            self._troubles.pop(WRITES, None)  # the next write may be far off
+            self._troubles.pop(SINGLE, None)  # the next one may be far off
             return
         said = f"the API server answered {response.status}: {(await response.text())[:500]}"
         common = response.status in TROUBLES or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        if common or (kind != WRITES and response.status == HTTPStatus.FORBIDDEN):
+        if common or (kind != SINGLE and response.status == HTTPStatus.FORBIDDEN):
             self._troubles[kind] = said
         raise KINDS.get(response.status, ClusterError)(said)
 
@@ -188,5 +218,6 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[Body]:
             yield json.loads(line)
 
 
-def _path(job: Job) -> str:
-    return f"/apis/{GROUP}/{VERSION}/namespaces/{job.namespace}/{PLURAL}/{job.name}"
+def _jobs(namespace: str | None) -> str:
+    where = "" if namespace is None else f"/namespaces/{namespace}"
+    return f"/apis/{GROUP}/{VERSION}{where}/{PLURAL}"

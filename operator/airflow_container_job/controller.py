@@ -52,6 +52,9 @@ WORKERS: Final = STARTING + STOPPING + LOOKING
 LINE_SECONDS: Final = 5.0
 """How often those who wait in line are looked through for what is to be told."""
 
+FINISH_SECONDS: Final = 2.0
+"""How long looks that are under way may go on when the process is to end, so that what was asked for is recorded."""
+
 LISTED_SECONDS: Final = 60.0
 """How long the first list of resources may take; some that were counted may have been deleted since."""
 
@@ -203,6 +206,11 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._work())
+
+    async def finish(self) -> None:
+        """Begin no other look, and let those under way come to their end."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._queue.close(), FINISH_SECONDS)
 
     async def _work(self) -> None:
         with health.own_pulse():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ NOT_EXECUTION: Final = frozenset(
     }
 )
 """Fields of the spec whose change alone does not change what is executed. `rerun` has a rule of its own."""
+
+LAST_YEAR: Final = 9000
+"""To times until then any number of seconds that a spec can name may be added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +65,49 @@ class Decision:
         """Read the decision from its annotation; None when there is none.
 
         Where somebody has removed or overwritten it, the run that the status names tells the generation; the digests
-        are lost then, and any later change of the spec counts as one that calls for a run.
+        are lost then, and any later change of the spec counts as one that calls for a run. Where there is no status
+        either, deciding again names the same run, as long as the spec is the same.
         """
-        try:
-            said = json.loads(annotation)
-            found = cls(**{key: kind(said[name]) for key, (name, kind) in _FIELDS.items()})
-        except (ValueError, TypeError, KeyError):
-            found = None
-        if found is not None and found.uid == uid:  # else it was copied with another resource
-            return found
-        number = str(status.get("dagRunId", "")).removeprefix(f"acj-{uid}-")
-        if not (number.isascii() and number.isdecimal()):
-            return None
-        return cls(uid, int(number), "", "", str(status.get("dagId", "")), "")
+        said = _read(annotation)
+        if said.get("uid") == uid and _is_generation(said.get("generation")):  # else copied with another resource
+            return cls(**{key: said[name] for key, name in _FIELDS.items()})
+        number = _GENERATION.fullmatch(str(status.get("dagRunId", "")).removeprefix(f"acj-{uid}-"))
+        return None if number is None else cls(uid, int(number[0]), "", "", str(status.get("dagId", "")), "")
 
     def dump(self) -> str:
         """Write the annotation's text."""
         values = asdict(self)
-        return json.dumps({name: values[key] for key, (name, _) in _FIELDS.items()}, separators=(",", ":"))
+        return json.dumps({name: values[key] for key, name in _FIELDS.items()}, separators=(",", ":"))
 
 
-_FIELDS: Final[Mapping[str, tuple[str, type]]] = {
-    "uid": ("uid", str),
-    "generation": ("generation", int),
-    "digest": ("digest", str),
-    "rerun": ("rerun", str),
-    "dag_id": ("dagId", str),
-    "decided_at": ("decidedAt", str),
+_FIELDS: Final[Mapping[str, str]] = {
+    "uid": "uid",
+    "generation": "generation",
+    "digest": "digest",
+    "rerun": "rerun",
+    "dag_id": "dagId",
+    "decided_at": "decidedAt",
 }
+
+_GENERATION: Final = re.compile(r"[1-9]\d{0,17}", re.ASCII)
+"""What may be one: Kubernetes counts them in 64 bits, from 1 on."""
+
+
+def _read(annotation: str) -> Mapping[str, Any]:
+    """Read the annotation, which whoever may edit the resource can write, field by field: what is no text is lost."""
+    try:
+        said = json.loads(annotation)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(said, dict):
+        return {}
+    texts = {name: value if isinstance(value := said.get(name), str) else "" for name in _FIELDS.values()}
+    decided_at = texts["decidedAt"] if parse_time(texts["decidedAt"]) is not None else ""
+    return texts | {"generation": said.get("generation"), "decidedAt": decided_at}
+
+
+def _is_generation(value: Any) -> bool:
+    return type(value) is int and 0 < value < 2**63
 
 
 def digest(spec: Mapping[str, Any]) -> str:
@@ -112,5 +131,9 @@ def stamp(time: datetime) -> str:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """Read an RFC 3339 time with its zone."""
-    return None if text is None else datetime.fromisoformat(text)
+    """Read an RFC 3339 time with its zone; None also where it is none that we can count with, as of the year 0."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return None if found.tzinfo is None or found.year > LAST_YEAR else found

@@ -13,6 +13,9 @@ from typing import Any, Final
 LATE_SECONDS: Final = 300.0
 """How long an echo may take. kopf begins a watch anew after 70 s without a word."""
 
+DOUBTFUL_SECONDS: Final = 60.0
+"""How long an echo may take before it is asked whether its resource is still there: nobody tells of one that is not."""
+
 
 class Echo:
     """Our writes that the watch has not told of yet. For one event loop."""
@@ -43,6 +46,11 @@ class Echo:
     def excuse(self) -> None:
         """The API server does not answer just now: nothing can be told."""
         self._since = self._clock()
+
+    def doubtful(self) -> list[str]:
+        """Uids of resources whose echo takes so long that they may be gone."""
+        now = self._clock()
+        return [uid for uid, (_, since) in self._expected.items() if now - since > DOUBTFUL_SECONDS]
 
     def problem(self) -> str:
         """What is wrong, in words; empty when nothing is."""

@@ -111,6 +111,10 @@ class Facts:
         """Another run was decided: what was known of the last one is of no use."""
         self.run = self.outcome = self.trouble = self.refused = None
         self.doubted = self.unanswered = False
+        self.forget_gone()
+
+    def forget_gone(self) -> None:
+        """Keep nothing of pods that no longer exist."""
         self.pods = {uid: pod for uid, pod in self.pods.items() if uid not in self.gone}
         self.gone.clear()
 

@@ -43,5 +43,4 @@ def _entry(number: int, status: Mapping[str, Any]) -> Json:
 
 def _phase(status: Mapping[str, Any]) -> str:
     """Of a run that is being replaced the entry tells the end it comes to: nobody writes it again."""
-    replaced = status["reason"] in (reasons.SPEC_CHANGED, reasons.RERUNNING)
-    return "Failed" if replaced else str(status["phase"])
+    return "Failed" if status["reason"] in reasons.REPLACED else str(status["phase"])

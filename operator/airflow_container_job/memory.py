@@ -42,6 +42,7 @@ _METADATA: Final = frozenset(
 )
 _CONTAINERS: Final = frozenset({"initContainerStatuses", "containerStatuses"})
 _STATUS: Final = _CONTAINERS | {"phase", "reason", "message", "conditions"}
+_CONDITIONS: Final = frozenset({"PodScheduled", "DisruptionTarget"})
 """What is read of a pod."""
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class Memory:
     """Every job by its uid, also one of which only a pod or an event has been seen yet."""
 
     def __init__(self, observer: Observer, links: status.Links, listener: Listener, watched: int) -> None:
-        """`watched`: how many lists of pods must have come before anything may be decided."""
+        """`watched`: of how many namespaces the pods must be known before anything may be decided."""
         self._observer = observer
         self._links = links
         self._listener = listener
@@ -89,7 +90,8 @@ class Memory:
         self._grown = asyncio.Event()
         self._strangers: dict[str, DagRun] = {}
         self._blocked: Mapping[str, Trouble] = {}
-        self._unlisted = watched
+        self._watched = watched
+        self._listed: set[str | None] = set()
         self.pods_known = asyncio.Event()
 
     @property
@@ -102,6 +104,10 @@ class Memory:
         while self._resources < resources:
             self._grown.clear()
             await self._grown.wait()
+
+    def jobs(self) -> list[Job]:
+        """All resources, as they were seen last."""
+        return [known.job for known in self._known.values() if known.job is not None]
 
     def find(self, uid: str) -> Known | None:
         """What is known about this job."""
@@ -130,6 +136,7 @@ class Memory:
             self._resources += 1
             self._grown.set()
         known.job = job
+        self._tidy(job.uid, known)
         self.roll_call.seen(job)
         if (run := self._strangers.pop(job.uid, None)) is not None:
             self.run_seen(job.uid, run)
@@ -169,35 +176,53 @@ class Memory:
         if uid is None:
             return
         known = self._known.setdefault(uid, Known())
-        before = known.facts.pods.get(pod["metadata"]["uid"])
-        if before is not None and not outcome.over(before):
+        pod_uid = pod["metadata"]["uid"]
+        before, now = known.facts.pods.get(pod_uid), Document(slim(pod))
+        over = before is not None and outcome.over(before)  # deleting it moves the time by which its end was judged
+        if not gone and pod_uid not in known.facts.gone and (over or now == before):
+            return  # nothing that anybody reads has changed
+        if before is not None and not over:
             self.roll_call.pod_turned(uid, ended=gone or outcome.over(pod))
-        if before is None or not outcome.over(before):  # deleting it moves the time by which its end was judged
-            known.facts.pods[pod["metadata"]["uid"]] = Document(slim(pod))
+        if not over:
+            known.facts.pods[pod_uid] = now
         if gone:
-            known.facts.gone.add(pod["metadata"]["uid"])
+            known.facts.gone.add(pod_uid)
         else:
-            known.facts.gone.discard(pod["metadata"]["uid"])  # a list from the server's cache may be behind
-        if known.job is None and known.facts.gone >= known.facts.pods.keys():
-            del self._known[uid]  # the last of a resource that is gone, too
+            known.facts.gone.discard(pod_uid)  # a list from the server's cache may be behind
+        self._tell_observer(pod, known, gone=gone)
+        self._tidy(uid, known)
+        self._listener.stirred(uid, known)
+
+    def _tell_observer(self, pod: Mapping[str, Any], known: Known, *, gone: bool) -> None:
         if (run := pods.run_of(pod)) is not None:
             ended: bool | None = gone or outcome.over(pod)
             if known.job is not None and known.job.decision is not None and known.job.decision.dag_run_id == run:
                 ended = pods.newest_ended(known.job, known.facts)  # of several pods the newest tells
             if ended is not None:
                 self._observer.pod_moved(run, ended=ended)
-        self._listener.stirred(uid, known)
+
+    def _tidy(self, uid: str, known: Known) -> None:
+        """Keep nothing of pods that are gone where nobody asks for them any more."""
+        if known.job is None:
+            if known.facts.gone >= known.facts.pods.keys():
+                self._known.pop(uid, None)  # the last of a resource that is gone, too
+        elif known.job.finished and not known.job.held:
+            known.facts.forget_gone()
 
     def pods_listed(self, namespace: str | None, uids: set[str]) -> None:
         """These are all pods there are in this namespace (None: everywhere): others we knew are gone."""
-        for uid, known in self._known.items():
-            for pod_uid, pod in known.facts.pods.items():
-                here = namespace in (None, pod["metadata"]["namespace"])
-                if here and pod_uid not in uids and pod_uid not in known.facts.gone:
-                    known.facts.gone.add(pod_uid)
-                    self._listener.stirred(uid, known)
-        self._unlisted -= 1
-        if self._unlisted <= 0:
+        for uid, known in list(self._known.items()):
+            missing = {
+                pod_uid
+                for pod_uid, pod in known.facts.pods.items()
+                if namespace in (None, pod["metadata"]["namespace"]) and pod_uid not in uids
+            }
+            if missing - known.facts.gone:
+                known.facts.gone |= missing
+                self._tidy(uid, known)
+                self._listener.stirred(uid, known)
+        self._listed.add(namespace)
+        if len(self._listed) >= self._watched:
             self.pods_known.set()
 
     def refusal_seen(self, event: Mapping[str, Any], gone: bool) -> None:
@@ -261,6 +286,8 @@ def slim(pod: Mapping[str, Any]) -> dict[str, Any]:
     """The pod without what nobody here reads: most of its spec, who manages which field, what ran where exactly."""
     gates = (pod.get("spec") or {}).get("schedulingGates") or ()
     status = {key: value for key, value in (pod.get("status") or {}).items() if key in _STATUS}
+    if "conditions" in status:
+        status["conditions"] = [one for one in status["conditions"] or () if one["type"] in _CONDITIONS]
     for key in _CONTAINERS & status.keys():
         status[key] = [{name: one[name] for name in ("name", "state") if name in one} for one in status[key] or ()]
     meta = {key: value for key, value in pod["metadata"].items() if key in _METADATA}

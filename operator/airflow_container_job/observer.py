@@ -273,7 +273,10 @@ class Observer:
         known = self._followed.get(run.dag_run_id)
         uid = known.uid if known is not None else run.owner_uid
         if uid is not None and self._listener is not None:
-            self._listener.run_seen(uid, run)
+            try:
+                self._listener.run_seen(uid, run)
+            except Exception:  # one poisoned object must not end the service of all others
+                log.exception("What Airflow says of DagRun %s cannot be taken in", run.dag_run_id)
         self._followed.told(run)
 
 

@@ -101,8 +101,11 @@ def waiting(job: Job, facts: Facts) -> str | None:
 
 
 def started(job: Job, facts: Facts) -> bool:
-    """Whether a container of the decided run ever ran."""
-    return "startTime" in job.recorded or any(outcome.started_at(pod) for pod in of_run(job, facts))
+    """Whether a container of the decided run ever ran, also of an attempt that only its successor's pod tells of."""
+    return "startTime" in job.recorded or any(
+        outcome.started_at(pod) or any("startedAt" in one for one in outcome.earlier_attempts(pod))
+        for pod in of_run(job, facts)
+    )
 
 
 def outcome_of(job: Job, facts: Facts) -> Outcome:
@@ -111,7 +114,7 @@ def outcome_of(job: Job, facts: Facts) -> Outcome:
         return facts.outcome
     pod = newest(job, facts)
     if pod is None:
-        return Outcome(job.recorded.get("attempts", ()))
+        return Outcome(job.recorded.get("attempts", ()), job.recorded.get("result"))
     this = outcome.attempt(pod, deleted=facts.is_gone(pod))
     if not ended(pod, facts):  # one container's end is not yet the attempt's
         this = {key: value for key, value in this.items() if key in ("number", "podName", "startedAt")}

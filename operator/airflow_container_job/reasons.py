@@ -40,6 +40,9 @@ STOPPING: Final = "Stopping"
 TERMINAL: Final = frozenset({"Succeeded", "Failed"})
 """Phases of a run that is over."""
 
+REPLACED: Final = frozenset({SPEC_CHANGED, RERUNNING})
+"""Reasons of a run that is ended for another one to follow."""
+
 REASONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Pending": {
         DECIDING: "The run is being handed to Airflow.",

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Final
 
 from airflow_container_job import pods, reasons, status, upkeep
-from airflow_container_job.closing import Close, begun, closing, live, start_deadline, unresolved
+from airflow_container_job.closing import Close, begun, closing, end_before, live, start_deadline, unresolved
 from airflow_container_job.facts import Facts
 from airflow_container_job.job import Job
 from airflow_container_job.verdict import another_follows, succeeded_first
@@ -137,8 +137,10 @@ def _while_closing(job: Job, facts: Facts, close: Close) -> Step:
     if unresolved(job, facts, close):
         stopping = begun(job) is close and job.recorded.get("reason") != reasons.SUSPENDED
         return Step.STOP if stopping else Step.RECORD
-    if close.replaced or (close is Close.SUSPEND and not job.suspended):
+    if close.replaced:
         return Step.ADMIT
+    if close is Close.SUSPEND and not job.suspended:  # what had ended before, and is asked for as it was, has its end
+        return Step.ADMIT if end_before(job) is None else Step.RECORD
     if close.final or job.recorded.get("reason") != reasons.SUSPENDED:
         return Step.RECORD
     if job.held:

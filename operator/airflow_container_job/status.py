@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from airflow_container_job import conditions, history, pods, reasons
+from airflow_container_job.closing import end_before
 from airflow_container_job.decision import stamp
 from airflow_container_job.facts import LOST, Facts, Outcome
 from airflow_container_job.job import Job
@@ -172,7 +173,8 @@ def _completion(job: Job, facts: Facts, last: Mapping[str, Any], now: datetime) 
         return str(last["finishedAt"])
     if facts.run is not None and facts.run.ended_at is not None:
         return stamp(facts.run.ended_at)
-    return str(job.recorded.get("completionTime", stamp(now)))
+    before = end_before(job) or job.recorded
+    return str(before.get("completionTime", stamp(now)))
 
 
 def _cut(attempt: Mapping[str, Any]) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class Steps:
             log.info("%s: DagRun %s is %s", job, dag_run_id, facts.run.state)
             facts.trouble, facts.unanswered = None, False
             self._follow(job, facts)
-            await self.write(job, facts)
+            await self._record(job, facts)  # one from before a crash may be over
 
     async def _adopt(self, job: Job, dag_id: str, dag_run_id: str) -> DagRun | None:
         """A DagRun of our id exists: made by us before a crash, or by somebody else."""

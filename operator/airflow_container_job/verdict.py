@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from airflow_container_job import pods, reasons
-from airflow_container_job.closing import Close, closing, unresolved
+from airflow_container_job.closing import Close, closing, end_before, unresolved
 from airflow_container_job.facts import LOST, DagRun, Facts, Outcome
 from airflow_container_job.job import Job
 from dynamic_pod import outcome
@@ -63,7 +63,8 @@ def judge(job: Job, facts: Facts, known: Outcome, now: datetime, *, own_dag: boo
 
 def succeeded_first(job: Job, facts: Facts, close: Close) -> bool:
     """Whether the run came to a good end before it could be ended: then that counts, unless another run follows."""
-    return not job.finished and facts.run is not None and facts.run.state == "success" and not close.replaced
+    follows = close.replaced or (close is Close.SUSPEND and job.renewed)
+    return not job.finished and facts.run is not None and facts.run.state == "success" and not follows
 
 
 def as_before(job: Job) -> Verdict:
@@ -81,6 +82,9 @@ def _closing(job: Job, facts: Facts, close: Close) -> Verdict:
     if close is Close.START_DEADLINE:
         phase = _phase(job) if under_way else "Failed"
         return Verdict(phase, reasons.START_DEADLINE_EXCEEDED, _too_late(job, facts))
+    if (end := end_before(job)) is not None and (close is Close.SHUTDOWN or not job.suspended):
+        last: Mapping[str, Any] = next(reversed(job.recorded.get("attempts", ())), {})
+        return Verdict(end["phase"], end["reason"], last.get("message", ""))
     if not under_way:
         return STOPPED if close is Close.SHUTDOWN else SUSPENDED
     said = _said("Suspended" if close is Close.SUSPEND else _phase(job), reasons.STOPPING)

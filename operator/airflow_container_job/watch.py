@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final
 
 from airflow_container_job import health
@@ -85,7 +86,7 @@ class Watch:
             health.beat()
             for one in page["items"]:
                 uids.add(one["metadata"]["uid"])
-                self._seen(one, False)
+                self._tell(one, gone=False)
             version = str(page["metadata"]["resourceVersion"])
         self._listed(self._namespace, uids)
         self._version = version
@@ -94,9 +95,17 @@ class Watch:
         """Follow one watch to its end, keeping the version to go on from, wherever it breaks."""
         async for event in self._cluster.watch_objects(self._selection, self._namespace, self._version):
             health.beat()
-            if event["type"] == "ERROR":
-                raise Gone(str(event["object"].get("message")))
             one = event["object"]
+            if event["type"] == "ERROR":
+                forgotten = one.get("code") == HTTPStatus.GONE
+                raise (Gone if forgotten else ClusterError)(f"the watch of {self.resource} ended: {one.get('message')}")
             self._version = one["metadata"]["resourceVersion"]
             if event["type"] != "BOOKMARK":
-                self._seen(one, event["type"] == "DELETED")
+                self._tell(one, gone=event["type"] == "DELETED")
+
+    def _tell(self, one: dict[str, Any], *, gone: bool) -> None:
+        try:
+            self._seen(one, gone)
+        except Exception:  # one poisoned object must not end the service of all others
+            meta = one["metadata"]
+            log.exception("One of the %s is left out: %s/%s", self.resource, meta.get("namespace"), meta.get("name"))

@@ -24,6 +24,8 @@ class WorkQueue:
         self._working: set[str] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._available = asyncio.Event()
+        self._closed = False
+        self._idle = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._dirty)
@@ -56,7 +58,7 @@ class WorkQueue:
     async def get(self) -> str:
         """Wait for a key and take it; `done` gives it back."""
         while True:
-            while self._lanes:
+            while self._lanes and not self._closed:
                 lane, rank, key = self._pop()
                 if self._dirty.get(key) == (lane, rank) and key not in self._working:  # else it has a lower one by now
                     del self._dirty[key]
@@ -65,9 +67,18 @@ class WorkQueue:
             self._available.clear()
             await self._available.wait()
 
+    async def close(self) -> None:
+        """Give no key to anybody any more, and wait until all that were taken are given back."""
+        self._closed = True
+        while self._working:
+            self._idle.clear()
+            await self._idle.wait()
+
     def done(self, key: str) -> None:
         """Say that the look is over; events that came meanwhile bring another."""
         self._working.discard(key)
+        if not self._working:
+            self._idle.set()
         if key in self._dirty:
             self._enqueue(key)
 

@@ -51,6 +51,24 @@ def test_suspended_while_running_and_resumed(world: World) -> None:
     assert told == ["Suspended", *([] if status["reason"] == "Completed" else [status["reason"]])]
 
 
+def test_what_is_changed_and_suspended_after_its_end_runs_once_more_only_if_it_stays_changed(world: World) -> None:
+    first = world.finished("undecided")
+    before = world.namespace.status("undecided")
+    world.namespace.patch("undecided", suspend=True, image="busybox:1.36")
+    suspended = world.wait("undecided", "Suspended", "Suspended")
+    stays("it is said once", lambda: world.namespace.status("undecided") == suspended, seconds=1.5)
+    world.namespace.patch("undecided", suspend=False, image="busybox:1.35")
+    status = world.wait("undecided", "Succeeded")
+    stays("nothing runs", lambda: len(world.runs_of("undecided")) == 1, seconds=1.5)
+    assert (status["runs"], status["completionTime"]) == (before["runs"], before["completionTime"])
+    world.namespace.patch("undecided", suspend=True, image="busybox:1.36")
+    world.wait("undecided", "Suspended", "Suspended")
+    world.namespace.patch("undecided", suspend=False)
+    world.wait("undecided", "Queued")
+    assert len(world.runs_of("undecided")) == 2
+    assert world.run_id("undecided") != first
+
+
 def test_suspending_what_has_finished_changes_nothing(world: World) -> None:
     world.finished("over")
     world.namespace.patch("over", suspend=True)

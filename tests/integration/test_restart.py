@@ -34,6 +34,26 @@ def test_killed_after_the_request_and_before_the_status(world: World) -> None:
     assert [run["dag_run_id"] for run in world.runs_of("between")] == [world.run_id("between")]
 
 
+@pytest.mark.parametrize(("state", "reason", "code"), [("success", "Completed", 0), ("failed", "OOMKilled", 137)])
+def test_killed_after_the_request_and_the_run_is_over_when_it_is_back(
+    world: World, state: str, reason: str, code: int
+) -> None:
+    """Its pod may be deleted by then: Airflow has what is left of it."""
+    name = f"over-{code}"
+    with world.airflow.hold("POST", commit=True) as held:
+        world.apply(name)
+        held.wait_until_reached()
+        world.operator.kill()
+    (run,) = world.runs_of(name)
+    attempt = {"number": 1, "podName": "p", "reason": reason, "exitCode": code}
+    world.airflow.set_xcom(run["dag_run_id"], "outcome", {"attempts": [attempt], "result": {"rows": 3}})
+    world.airflow.finish(run["dag_run_id"], state)
+    world.operator.start()
+    status = world.wait(name, "Succeeded" if state == "success" else "Failed")
+    told = {key: status.get(key) for key in ("reason", "exitCode", "result", "attempts")}
+    assert told == {"reason": reason, "exitCode": code, "result": {"rows": 3}, "attempts": [attempt]}
+
+
 def test_killed_while_stopping_for_a_suspension(world: World) -> None:
     """Resumed before the stop was carried through: the old run ends, a new one begins."""
     first = world.triggered("torn")

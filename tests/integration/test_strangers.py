@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.cluster import PLURAL, Json, manifest
-from tests.support.wait import stays
+from tests.support.wait import stays, until
 from tests.support.world import World
 
 
@@ -29,6 +29,43 @@ def test_a_pod_with_copied_labels_says_nothing(world: World) -> None:
     stays("still queued", lambda: world.namespace.status("victim")["phase"] == "Queued", seconds=3)
     world.namespace.delete("victim")
     world.wait_gone("victim")
+
+
+def test_a_poisoned_pod_or_event_harms_nobody_else(world: World) -> None:
+    """Whoever may create them would else end the operator, and again after each start."""
+    world.triggered("poisoned")
+    world.refuse_pod("poisoned", "no", at="0000-01-01T00:00:00Z")
+    pod = world.add_pod("poisoned")
+    world.namespace.kubectl("label", "pod", pod, "acj.dev/attempt=x", "--overwrite")
+    world.namespace.kubectl("annotate", "pod", pod, "acj.dev/attempts=x", "--overwrite")
+    world.pod_runs(pod)
+    world.wait("poisoned", "Running")
+    for name in ("after-poison", "after-poison-and-a-start"):
+        other = world.triggered(name)
+        world.airflow.finish(other, "success")
+        world.wait(name, "Succeeded")
+        assert world.operator.alive
+        world.operator.kill()
+        world.operator.start()
+    world.airflow.finish(world.run_id("poisoned"), "failed")
+    world.wait("poisoned", "Failed")
+
+
+@pytest.mark.parametrize(
+    "annotation", ['{"uid": "UID", "generation": 1e999}', '{"uid": "UID", "decidedAt": "soon"}', ""]
+)
+def test_a_job_whose_decision_is_overwritten_goes_on_with_its_run(world: World, annotation: str) -> None:
+    """Also by one who begins anew, and knows no more than what is in the resource."""
+    name = f"overwritten-{len(annotation)}"
+    run = world.triggered(name)
+    world.operator.kill()
+    uid = world.namespace.job(name)["metadata"]["uid"]
+    world.namespace.kubectl("annotate", PLURAL, name, f"acj.dev/run={annotation.replace('UID', uid)}", "--overwrite")
+    world.operator.start()
+    world.airflow.finish(run, "success")
+    world.wait(name, "Succeeded")
+    until("the finalizer is gone", lambda: world.released(name))
+    assert [one["dag_run_id"] for one in world.runs_of(name)] == [run]
 
 
 @pytest.mark.parametrize(

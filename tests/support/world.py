@@ -92,8 +92,8 @@ class World:
         # Where the run has ended already, the operator may have deleted it first.
         self.namespace.kubectl("delete", "pod", pod, "--force", "--grace-period=0", "--ignore-not-found")
 
-    def refuse_pod(self, name: str, message: str, uid: str = "") -> None:
-        """Say what the trigger says while the API server refuses the job's next pod."""
+    def refuse_pod(self, name: str, message: str, uid: str = "", at: str = "") -> None:
+        """Say what the trigger says while the API server refuses the job's next pod, now or at another time."""
         about = {"apiVersion": API_VERSION, "kind": KIND, "namespace": self.namespace.name, "name": name}
         event = {
             "apiVersion": "v1",
@@ -104,8 +104,8 @@ class World:
             "reason": "FailedCreate",
             "message": message,
             "source": {"component": "airflow-container-job"},
-            "firstTimestamp": now(),
-            "lastTimestamp": now(),
+            "firstTimestamp": at or now(),
+            "lastTimestamp": at or now(),
             "count": 1,
         }
         self.namespace.kubectl("create", "-f", "-", stdin=event)

@@ -24,6 +24,17 @@ def ended(message: str = "", exit_code: int = 0, **metadata: Any) -> dict[str, A
     return {"metadata": {"name": "p", **metadata}, "status": {"phase": phase, "containerStatuses": statuses}}
 
 
+@pytest.mark.parametrize("number", ["", "x", "-1", "0", "1.5", "²", "1_0", " 1", "9" * 60])
+def test_a_label_that_is_no_number_of_an_attempt_says_nothing(number: str) -> None:
+    """Whoever may create pods writes it."""
+    assert outcome.attempt(ended(labels={"acj.dev/attempt": number}))["number"] == 1
+
+
+@pytest.mark.parametrize("text", ["", "x", "7", "{}", "[7]", pytest.param("[" * 100_000, id="deep")])
+def test_earlier_attempts_that_are_not_as_we_write_them_are_none(text: str) -> None:
+    assert outcome.earlier_attempts(ended(annotations={"acj.dev/attempts": text})) == []
+
+
 @pytest.mark.parametrize(
     "text", ['{"a": [1, 2.5, "x", null, true]}', '"text"', "0", "[]", " 1\n", "9223372036854775807"]
 )

@@ -6,10 +6,12 @@ import dataclasses
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from airflow_container_job.facts import DagRun
 from airflow_container_job.job import Job
-from airflow_container_job.status import Links, derive, expired
-from tests.unit.operator.builders import NOW, ended, facts, job, pod, run_id, running
+from airflow_container_job.status import Links, derive, expired, invalid
+from tests.unit.operator.builders import NOW, SPEC, ended, facts, job, pod, run_id, running
 
 LINKS = Links("container_job", "https://airflow.example")
 
@@ -69,6 +71,39 @@ def test_of_a_cleared_run_a_pod_that_was_kept_tells_nothing_of_the_new_try() -> 
     status = derive(job(status=again), facts("running", ended(3), new), LINKS, NOW)
     assert (status["phase"], status["podName"]) == ("Running", "hello-new-1")
     assert [one["number"] for one in status["runs"]] == [1, 2]
+
+
+def changed_and_suspended(status: dict[str, Any]) -> Job:
+    spec = SPEC | {"image": "other", "suspend": True}
+    return job(status=status, spec=spec, decided_spec=SPEC, generation=2, held=False)
+
+
+@pytest.mark.parametrize("end", [("success", ended(0, '{"a": 1}')), ("failed", ended(3, "no pier 9"))])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_is_changed_and_suspended_after_its_end_has_that_end_again_when_all_is_taken_back(
+    end: tuple[str, dict[str, Any]], *, restarted: bool
+) -> None:
+    """Nothing else was run meanwhile, so nothing is to be run again."""
+    first = derive(job(), facts(*end), LINKS, NOW)
+    known = facts() if restarted else facts(*end)
+    suspended = derive(changed_and_suspended(first), known, LINKS, NOW)
+    assert (suspended["phase"], suspended["reason"]) == ("Suspended", "Suspended")
+    assert derive(changed_and_suspended(suspended), known, LINKS, NOW) == suspended
+    later = NOW + timedelta(hours=1)
+    back = derive(job(status=suspended, held=False, generation=3), known, LINKS, later)
+    told = {name: value for name, value in back.items() if name not in ("conditions", "observedGeneration")}
+    assert told == {name: value for name, value in first.items() if name not in ("conditions", "observedGeneration")}
+    assert {c["type"]: c["status"] for c in back["conditions"]} == {
+        **{c["type"]: c["status"] for c in first["conditions"]},
+        "Suspended": "False",
+    }
+
+
+def test_an_end_without_a_container_keeps_its_time_when_a_change_is_taken_back() -> None:
+    first = invalid(job(), "no", NOW)
+    suspended = derive(changed_and_suspended(first), facts(), LINKS, NOW)
+    back = derive(job(status=suspended, held=False, generation=3), facts(), LINKS, NOW + timedelta(hours=1))
+    assert (back["phase"], back["reason"], back["completionTime"]) == ("Failed", "InvalidSpec", first["completionTime"])
 
 
 def test_the_last_five_runs_are_kept() -> None:

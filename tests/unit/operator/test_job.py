@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from airflow_container_job import conf
-from airflow_container_job.decision import NOT_EXECUTION, Decision, digest
+from airflow_container_job.decision import NOT_EXECUTION, Decision, digest, parse_time
 from airflow_container_job.errors import InvalidJob
+from airflow_container_job.facts import Facts
 from airflow_container_job.job import parse
+from airflow_container_job.reconcile import Step, next_step
 from dynamic_pod import contract
 from tests.unit.operator.builders import NOW, SPEC, UID, job
 
@@ -37,14 +41,51 @@ def test_a_decision_that_was_copied_with_another_resource_is_none() -> None:
     assert Decision.load("another", decide().dump(), {}) is None
 
 
-@pytest.mark.parametrize("annotation", ["", "7", "x/abc", "{}", "[]", '{"generation": 7}', '{"generation": []}'])
+def annotation(**fields: Any) -> str:
+    """That of a decision at generation 3, with these fields as somebody wrote them."""
+    return json.dumps(json.loads(decide(3).dump()) | fields)
+
+
+NO_GENERATIONS: list[Any] = [[], None, "3", True, 0, -1, 1.5, 10**40, float("inf"), float("nan")]
+UNREADABLE = ["", "7", "x/abc", "{}", "[]", pytest.param("[" * 100_000, id="deep"), '{"generation": 7}']
+UNREADABLE += [annotation(generation=value) for value in NO_GENERATIONS]
+
+
+@pytest.mark.parametrize("annotation", UNREADABLE)
 def test_a_decision_that_somebody_removed_or_overwrote_is_known_from_the_status(annotation: str) -> None:
     decision = Decision.load(UID, annotation, {"dagRunId": f"acj-{UID}-7", "dagId": "own"})
     assert decision is not None
     assert (decision.dag_run_id, decision.generation, decision.dag_id) == (f"acj-{UID}-7", 7, "own")
     assert Decision.load(UID, annotation, {}) is None
     assert Decision.load(UID, annotation, {"dagRunId": "acj-another-7"}) is None
-    assert Decision.load(UID, annotation, {"dagRunId": f"acj-{UID}-²"}) is None
+    for odd in ("²", "0", "-1", "9" * 5000):
+        assert Decision.load(UID, annotation, {"dagRunId": f"acj-{UID}-{odd}"}) is None
+
+
+@pytest.mark.parametrize("annotation", UNREADABLE)
+def test_a_decision_that_is_lost_before_any_status_is_made_again_for_the_same_run(annotation: str) -> None:
+    """So Airflow answers that it has the run already, and nothing runs twice."""
+    lost = job(decided=None, about={"annotations": {"acj.dev/run": annotation}})
+    assert next_step(lost, Facts(), NOW, timedelta(60)) is Step.ADMIT
+    assert Decision.of(UID, lost.generation, lost.spec, "container_job", NOW).dag_run_id == job().decision.dag_run_id  # type: ignore[union-attr]
+
+
+NO_TIMES = ["", "soon", "2026-11-22", "2026-11-22T12:00:00", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
+
+
+@pytest.mark.parametrize("value", [7, None, [], *NO_TIMES])
+def test_a_field_of_a_decision_that_is_not_as_we_write_it_is_lost_alone(value: Any) -> None:
+    assert Decision.load(UID, annotation(decidedAt=value), {}) == replace(decide(3), decided_at="")
+    if not isinstance(value, str):
+        assert Decision.load(UID, annotation(digest=value), {}) == replace(decide(3), digest="")
+        assert Decision.load(UID, annotation(rerun=value), {}) == replace(decide(3), rerun="")
+        assert Decision.load(UID, annotation(dagId=value), {}) == replace(decide(3), dag_id="")
+
+
+@pytest.mark.parametrize("text", [None, *NO_TIMES])
+def test_a_time_that_cannot_be_counted_with_is_none(text: str | None) -> None:
+    assert parse_time(text) is None
+    assert parse_time("2026-11-22T12:00:00.000000Z") == NOW
 
 
 @pytest.mark.parametrize("body", [{}, {"metadata": None}, {"metadata": {"name": "x"}}, {"metadata": []}])

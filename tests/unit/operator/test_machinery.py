@@ -117,6 +117,22 @@ def test_a_slot_that_is_given_back_is_the_next_ones_in_order() -> None:
     assert not slots.take("c")
 
 
+def test_a_closed_queue_gives_nothing_away_and_waits_for_what_it_gave() -> None:
+    async def scenario() -> None:
+        queue = WorkQueue()
+        queue.add("a")
+        queue.add("b")
+        assert await queue.get() == "a"
+        closing = asyncio.create_task(queue.close())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(queue.get(), 0.01)
+        assert not closing.done()
+        queue.done("a")
+        await asyncio.wait_for(closing, 1)
+
+    asyncio.run(scenario())
+
+
 class Clock:
     now = 0.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any, cast
 
@@ -42,6 +43,108 @@ def test_a_pod_that_only_copied_the_label_belongs_to_nobody(memory: Memory) -> N
     assert owner_of(copy) is None
     memory.pod_seen(copy, gone=False)
     assert not memory._known
+
+
+def test_a_pod_with_odd_labels_is_taken_in_like_another(memory: Memory) -> None:
+    """Whoever may create pods writes them, and owns them by any resource of theirs."""
+    odd = pod()
+    odd["metadata"]["labels"]["acj.dev/attempt"] = "x"
+
+    async def scenario() -> None:
+        memory.pod_seen(odd, gone=False)
+        memory.job_seen(body_of(job(status=recorded("Queued", "Starting"))))
+        memory.pod_seen(odd | {"status": {"phase": "Running"}}, gone=False)
+        memory.run_seen(UID, DagRun(run_id(), "running"))
+
+    asyncio.run(scenario())
+    assert memory._known[UID].facts.run == DagRun(run_id(), "running")
+
+
+def test_a_resource_with_an_odd_decision_is_looked_at(memory: Memory) -> None:
+    body = body_of(job())
+    annotations = body["metadata"]["annotations"]
+    annotations["acj.dev/run"] = json.dumps(json.loads(annotations["acj.dev/run"]) | {"decidedAt": "soon"})
+    memory.job_seen(body)
+    assert looks(memory) == 1
+
+
+def looks(memory: Memory) -> int:
+    """Jobs that wait for a worker."""
+    return cast("Controller", memory._listener).to_look_at
+
+
+def test_a_pod_that_says_nothing_new_brings_no_look(memory: Memory) -> None:
+    """Of most changes of a pod nothing is read: its conditions alone move three times before it runs."""
+
+    async def scenario() -> list[int]:
+        memory.job_seen(body_of(job(status=recorded("Queued", "Starting"))))
+        found = []
+        ready = [{"type": "Ready", "status": "False"}]
+        unschedulable = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
+        told: list[tuple[dict[str, Any], bool]] = [
+            (pod("Pending"), False),
+            (pod("Pending", conditions=ready), False),
+            (pod("Pending", conditions=[*ready, *unschedulable]), False),
+            (ended(0), False),
+            (ended(0) | {"spec": {"schedulingGates": [{"name": "x"}]}}, False),
+            (ended(0), True),
+            (ended(0), False),
+        ]
+        queue = cast("Controller", memory._listener)._queue
+        for one, gone in told:
+            one["metadata"]["name"] = one["metadata"]["uid"] = "p"
+            while looks(memory):
+                queue.done(await queue.get())
+            memory.pod_seen(one, gone)
+            found.append(looks(memory))
+        return found
+
+    assert asyncio.run(scenario()) == [1, 0, 1, 1, 0, 1, 1]
+
+
+def test_nothing_is_kept_of_pods_that_are_gone_once_the_end_is_recorded_and_the_resource_let_go(memory: Memory) -> None:
+    end = recorded("Succeeded", "Completed", state="success")
+
+    async def scenario() -> None:
+        memory.pod_seen(pod("Failed"), gone=True)
+        memory.pod_seen(pod(attempt=2), gone=False)
+        memory.job_seen(body_of(job(status=recorded("Running", "Running", state="running"))))
+        memory.pod_seen(pod("Failed"), gone=True)
+        held, let_go = body_of(job(status=end)), body_of(job(status=end, held=False))
+        for version, body in ((101, held), (102, let_go)):
+            assert len(memory._known[UID].facts.pods) == 2
+            body["metadata"]["resourceVersion"] = str(version)
+            memory.job_seen(body)
+
+    asyncio.run(scenario())
+    facts = memory._known[UID].facts
+    assert list(facts.pods) == ["uid-of-hello-abc-2"]
+    asyncio.run(gone_from_the_list(memory))
+    assert not facts.pods
+    assert not facts.gone
+
+
+async def gone_from_the_list(memory: Memory) -> None:
+    memory.pods_listed("team-a", set())
+
+
+def test_a_pod_without_a_resource_that_a_list_lacks_is_forgotten(memory: Memory) -> None:
+    memory.pod_seen(running(), gone=False)
+    memory.pods_listed("another", set())
+    assert memory._known
+    memory.pods_listed("team-a", set())
+    assert not memory._known
+
+
+def test_pods_are_known_once_each_namespace_was_listed() -> None:
+    """However often one of them is."""
+    nobody = cast("Any", None)
+    memory = Memory(nobody, nobody, nobody, watched=2)
+    memory.pods_listed("team-a", set())
+    memory.pods_listed("team-a", set())
+    assert not memory.pods_known.is_set()
+    memory.pods_listed("team-b", set())
+    assert memory.pods_known.is_set()
 
 
 def test_a_pod_belongs_to_the_resource_that_label_and_owner_name() -> None:
@@ -155,6 +258,13 @@ def test_a_refusal_that_is_listed_before_its_resource_is_kept_and_the_newest_cou
     refused = memory._known[UID].facts.refused
     assert refused is not None
     assert refused.reason == "QuotaExceeded"
+
+
+def test_a_refusal_of_the_year_0_is_taken_in_without_its_time(memory: Memory) -> None:
+    memory.refusal_seen(refusal("0000-01-01T00:00:00Z", "no"), gone=False)
+    refused = memory._known[UID].facts.refused
+    assert refused is not None
+    assert refused.at is None
 
 
 def test_a_refusal_of_a_resource_that_is_gone_is_forgotten_with_its_event(memory: Memory) -> None:

@@ -124,8 +124,11 @@ class Heard:
 
     def __init__(self) -> None:
         self.runs: dict[str, str] = {}
+        self.poisoned = ""
 
     def run_seen(self, uid: str, run: DagRun) -> None:
+        if uid == self.poisoned:
+            raise ValueError("poison")
         self.runs[uid] = run.state
 
     def dags_seen(self, troubles: Mapping[str, Trouble]) -> None:
@@ -372,6 +375,18 @@ def test_runs_known_since_a_start_are_listed_once() -> None:
 
     asked = play(scene).asked
     assert (asked["pages"], asked["read"]) == (1, 1)
+
+
+def test_a_job_that_cannot_hear_keeps_no_other_from_hearing() -> None:
+    async def scene(observer: Observer, airflow: Scripted, heard: Heard) -> None:
+        follow(observer, airflow, "acj-a-1", "acj-b-1")
+        heard.poisoned = "uid-acj-a-1"
+        for run in ("acj-a-1", "acj-b-1"):
+            end(observer, airflow, run)
+        await asyncio.sleep(10)
+        assert heard.runs["uid-acj-b-1"] == "success"
+
+    play(scene)
 
 
 @pytest.mark.parametrize("refusal", [DagDenied("403"), Answer(500, "this DAG cannot be read")])

@@ -41,6 +41,12 @@ def done(phase: str = "Succeeded", *, at: str = "2026-11-22T11:58:00Z", **fields
     return recorded(phase, reason, state=state) | said | fields
 
 
+def over_and_suspended(reason: str = "Error") -> dict[str, Any]:
+    """What is recorded of a job that was changed and suspended after its run had ended for this reason."""
+    runs = [{"number": 1, "dagRunId": run_id(), "phase": "Failed", "reason": reason}]
+    return recorded("Suspended", "Suspended", state="failed") | {"observedGeneration": 2, "runs": runs}
+
+
 def finished(at: str) -> list[dict[str, Any]]:
     """The condition that says when the end was recorded."""
     return [{"type": "Finished", "status": "True", "reason": "Completed", "lastTransitionTime": at}]
@@ -331,6 +337,21 @@ CASES = {
         facts(),
         Step.ADMIT,
     ),
+    "changed and suspended after its end: said once": (
+        job(status=over_and_suspended(), generation=2, spec=OTHER | {"suspend": True}, decided_spec=SPEC, held=False),
+        facts("success", ended(0)),
+        Step.NOTHING,
+    ),
+    "resumed, and asked for as it had run before: its end is said again": (
+        job(status=over_and_suspended(), generation=3, held=False),
+        facts(),
+        Step.RECORD,
+    ),
+    "resumed as it was, after its old run was ended for a new one: decided anew": (
+        job(status=over_and_suspended("SpecChanged"), generation=3, held=False),
+        facts(),
+        Step.ADMIT,
+    ),
     "resumed while still stopping: stopped first": (
         job(status=recorded("Suspended", "Stopping"), generation=3),
         facts("running", running()),
@@ -391,6 +412,16 @@ LOOKS: dict[str, tuple[Job, Facts, datetime | None]] = {
         job(status=recorded("Running", "Running"), spec=IN_AN_HOUR),
         facts("running", running()),
         None,
+    ),
+    "no start deadline once an attempt ran, though it was not seen and the next one waits": (
+        job(status=recorded("Queued", "Starting"), spec=IN_AN_HOUR),
+        facts("running", pod("Pending", attempt=2, earlier='[{"number": 1, "startedAt": "2026-11-22T11:58:05Z"}]')),
+        None,
+    ),
+    "the start deadline while no attempt ran": (
+        job(status=recorded("Queued", "Starting"), spec=IN_AN_HOUR),
+        facts("running", pod("Pending", attempt=2, earlier='[{"number": 1, "reason": "Evicted"}]')),
+        NOW + timedelta(minutes=58),
     ),
     "a next attempt that is late": (
         job(status=recorded("Running", "Running")),

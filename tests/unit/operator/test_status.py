@@ -171,6 +171,11 @@ CASES: dict[str, tuple[Job, Facts, dict[str, Any]]] = {
             "message": "No container ran within 60 s. It waited: Unschedulable: 0/2 nodes",
         },
     ),
+    "not started in time, but an attempt that nobody saw ran before this one": (
+        job(status=recorded("Queued", "Starting"), spec=TOO_LATE | {"backoffLimit": 3}),
+        facts("running", pod("Pending", attempt=2, earlier='[{"number": 1, "startedAt": "2026-11-22T11:58:05Z"}]')),
+        {"phase": "Queued", "reason": "Retrying"},
+    ),
     "not started in time, and ended": (
         job(status=recorded("Queued", "StartDeadlineExceeded") | {"message": "as before"}, spec=TOO_LATE),
         facts("failed"),
