@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self
 
@@ -137,12 +137,17 @@ class Cluster:
                 **JOBS, namespace=self.namespace, name=name, _request_timeout=REQUEST_SECONDS
             )
 
-    def follow_job(self, name: str) -> Iterator[Change]:
-        """See one job as it is now, and every change of it, without end."""
-        job = self.job(name)
-        yield Change(job, deleted=False)
-        selected = {"namespace": self.namespace, "field_selector": f"metadata.name={name}"}
-        yield from _changes(self._custom.list_namespaced_custom_object, [job], **JOBS, **selected)
+    def follow(self, jobs: Collection[Json]) -> Iterator[Change]:
+        """See jobs of the namespace, as they were read, how they are now, and every change of them, without end.
+
+        Of several, one watch of the namespace tells: one for each would be as many connections.
+        """
+        names = [job["metadata"]["name"] for job in jobs]
+        selected = {"field_selector": f"metadata.name={names[0]}"} if len(names) == 1 else {}
+        listing = self._custom.list_namespaced_custom_object
+        for change in _changes(listing, jobs, **JOBS, namespace=self.namespace, **selected):
+            if change.object["metadata"]["name"] in names:
+                yield change
 
     def follow_jobs(self, *, everywhere: bool) -> Iterator[Change]:
         """See the jobs of the namespace, or of all, and every change of them, without end."""

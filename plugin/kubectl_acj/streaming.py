@@ -37,7 +37,8 @@ def follow(cluster: Cluster, name: str, deadline: Deadline) -> tuple[Json, set[s
     pods: dict[str, Json] = {}
     readers: dict[str, _Reader] = {}
     told = ""
-    for change in merged(deadline, f"the end of {name}", cluster.follow_job(name), cluster.follow_pods(job)):
+    sources = cluster.follow([job]), cluster.follow_pods(job)
+    for change in merged(deadline, lambda: f"the end of {name}", *sources):
         if change.object["metadata"]["uid"] != uid:
             pods[change.object["metadata"]["name"]] = change.object
         elif change.deleted:

@@ -12,10 +12,13 @@ RUN = f"acj-{UID}-1"
 CREATED = "2026-11-22T12:00:00Z"
 
 
-def job(phase: str | None = None, *, name: str = "hello", seen: int = 1, generation: int = 1, **status: Any) -> Json:
+
+def job(
+    phase: str | None = None, *, name: str = "hello", uid: str = UID, seen: int = 1, generation: int = 1, **status: Any
+) -> Json:
     """A job whose operator has seen generation `seen` of `generation`."""
     made = manifest(name, "team-a", {"image": "busybox:1.35"})
-    made["metadata"] |= {"uid": UID, "generation": generation, "creationTimestamp": CREATED, "resourceVersion": "7"}
+    made["metadata"] |= {"uid": uid, "generation": generation, "creationTimestamp": CREATED, "resourceVersion": "7"}
     if phase:
         made["status"] = {"phase": phase, "observedGeneration": seen, "dagRunId": RUN} | status
     return made

@@ -74,6 +74,33 @@ def test_wait_gives_up_in_time(server: Script, plugin: Plugin, capsys: pytest.Ca
     assert "timed out waiting for hello to be finished" in capsys.readouterr().err
 
 
+def test_wait_follows_all_jobs_at_once(server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second ends first, and ttlSecondsAfterFinished deletes it while the first runs; a third is not ours."""
+    first, second = (job("Running", name=name, uid=name) for name in ("first", "second"))
+    server.answer(f"GET {JOBS}/first", (200, first))
+    server.answer(f"GET {JOBS}/second", (200, second), (404, {"message": "not found"}))
+    server.answer(f"GET {JOBS}", listed(first, second))
+    ended = job("Succeeded", name="second", uid="second", reason="Completed")
+    turns = [
+        version(job("Failed", name="third", uid="third"), "ADDED"),
+        version(ended),
+        version(ended, "DELETED"),
+        version(job("Failed", name="first", uid="first", reason="Error", exitCode=3)),
+        OVER,
+    ]
+    server.answer(f"WATCH {JOBS}", (200, turns))
+    assert plugin("wait", "first", "second", "first") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "airflowcontainerjob.acj.dev/first Failed: Error, exit code 3",
+        "airflowcontainerjob.acj.dev/second Succeeded: Completed",
+        "airflowcontainerjob.acj.dev/first Failed: Error, exit code 3",
+    ]
+    server.answer(f"GET {JOBS}/second", (200, ended))
+    server.answer(f"WATCH {JOBS}", (200, [OVER]))
+    assert plugin("wait", "first", "second", "--timeout=1s") == 3
+    assert "timed out waiting for first to be finished" in capsys.readouterr().err
+
+
 def test_wait_sees_a_deletion(server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
     serve(server, job("Running"))
     server.answer(f"WATCH {JOBS}", (200, [version(job("Running")), version(job("Running"), "DELETED"), OVER]))
@@ -119,13 +146,19 @@ def test_what_is_no_answer_of_an_api_server_is_no_failure_of_the_job(  # noqa: P
 
 @pytest.mark.parametrize("words", [["wait", "hello"], ["list", "--watch"]])
 def test_an_error_that_nobody_expects_ends_the_waiting(
-    plugin: Plugin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
+    server: Script,
+    plugin: Plugin,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
 ) -> None:
+    serve(server, job("Running"))
+
     def fail(*_: object, **__: object) -> Iterator[Change]:
         yield from [Change(job("Running"), deleted=False)]
         raise RuntimeError("\x1b[2Jnobody knows")
 
-    monkeypatch.setattr(Cluster, "follow_job", fail)
+    monkeypatch.setattr(Cluster, "follow", fail)
     monkeypatch.setattr(Cluster, "follow_jobs", fail)
     assert plugin(*words) == 4
     assert "RuntimeError: \\x1b[2Jnobody knows" in capsys.readouterr().err
