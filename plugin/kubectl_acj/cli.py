@@ -28,6 +28,7 @@ Exit codes:
   3    the time of --timeout was over
   4    the cluster or Airflow refuses, does not answer, or has no such job; or any other error
   130  interrupted with Ctrl-C
+  141  logs and list --watch: nobody reads standard output any more
 """
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kubectl_acj import cli
+from kubectl_acj import cli, output
 from tests.unit.plugin.server import Script, serving
 
 Plugin = Callable[..., int]
@@ -41,6 +42,7 @@ def kubeconfig(server: Script, tmp_path: Path) -> Path:
 @pytest.fixture
 def plugin(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Plugin:
     """Run `kubectl acj` with these words, as the console script does; its exit code."""
+    monkeypatch.setattr(output, "_ends_with_the_reader", threading.Event())
     for name in ("AIRFLOW_URL", "AIRFLOW_TOKEN", "AIRFLOW_USERNAME", "AIRFLOW_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,28 +17,9 @@ from kubectl_acj.cli import cli
 from kubectl_acj.cluster import Change, Cluster
 from kubectl_acj.completion import answer
 from kubectl_acj.job import Json
-from tests.unit.plugin.builders import RUN, job, pod
+from tests.unit.plugin.builders import JOBS, PODS, RUN, STARTED, job, listed, pod, serve, version
 from tests.unit.plugin.conftest import Plugin
 from tests.unit.plugin.server import OVER, Script
-
-JOBS = "/apis/acj.dev/v1alpha1/namespaces/team-a/airflowcontainerjobs"
-PODS = "/api/v1/namespaces/team-a/pods"
-STARTED = {"running": {"startedAt": "2026-11-22T12:00:01Z"}}
-
-
-def version(found: Json, kind: str = "MODIFIED") -> Json:
-    return {"type": kind, "object": found}
-
-
-def listed(*found: Json) -> tuple[int, Json]:
-    return 200, {"metadata": {"resourceVersion": "1"}, "items": list(found)}
-
-
-def serve(server: Script, *versions: Json) -> None:
-    """A job with these versions, one after another; the watch stays open then."""
-    server.answer(f"GET {JOBS}/hello", (200, versions[0]))
-    server.answer(f"GET {JOBS}", listed(versions[0]))
-    server.answer(f"WATCH {JOBS}", (200, [*map(version, versions), OVER]))
 
 
 @pytest.mark.parametrize(
@@ -323,25 +302,6 @@ def test_a_log_that_is_read_slowly_is_shown_once(
     monkeypatch.setattr(streaming, "time", SimpleNamespace(monotonic=monotonic))
     assert plugin("logs", "-f", "hello") == 0
     assert written == [b"one\n"]
-
-
-def test_a_timeout_is_kept_while_nobody_reads_the_log(server: Script, kubeconfig: Path) -> None:
-    server.answer(f"POST {JOBS}", (201, job()))
-    serve(server, job("Running"))
-    log = f"GET {PODS}/first/log"
-    server.answer(f"WATCH {JOBS}", (200, [version(job("Running")), log, version(job("Queued")), OVER]))
-    server.answer(f"GET {PODS}", listed(pod("first", state=STARTED)))
-    server.answer(f"WATCH {PODS}", (200, [OVER]))
-    server.answer(log, (200, "more than a pipe holds\n" * 10_000))
-    words = [f"--kubeconfig={kubeconfig}", "run", "hello", "--image=i", "--timeout=2s"]
-    command = [sys.executable, "-c", "from kubectl_acj.cli import main; main()", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.wait(60) == 3
-        finally:
-            process.kill()
-        assert process.stderr is not None
-        assert "timed out waiting for the end of hello; hello goes on" in process.stderr.read()
 
 
 def test_a_pod_that_is_gone_is_named_with_where_its_log_is(
