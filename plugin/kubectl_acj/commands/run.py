@@ -102,7 +102,7 @@ def _to_the_end(cluster: Cluster, name: str, timeout: float | None, *, goes_on: 
         job, shown = follow(cluster, name, Deadline(timeout))
     except TimedOut as error:
         raise TimedOut(f"{error.message}; {hint}") from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, or another signal that ends us
         output.tell(hint)
         raise
     try:

@@ -1,7 +1,8 @@
-"""The plugin as a process among others: readers of its output who leave or do not read."""
+"""The plugin as a process among others: signals that ask it to end, readers of its output who leave or do not read."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kubectl_acj.job import Json
+from tests.support.wait import until
 from tests.unit.plugin.builders import JOBS, PODS, STARTED, job, listed, pod, serve, version
 from tests.unit.plugin.server import OVER, Script
 
@@ -59,6 +61,11 @@ def one_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
+def deletions(server: Script) -> int:
+    """How often it was asked to delete the job."""
+    return [what for what, _, _ in server.asked].count(f"DELETE {JOBS}/hello")
+
+
 def follow(server: Script, *turns: Json | str) -> None:
     """A job, just made, that runs in one pod; what is told of it then."""
     server.answer(f"POST {JOBS}", (201, job()))
@@ -67,6 +74,44 @@ def follow(server: Script, *turns: Json | str) -> None:
     server.answer(f"GET {PODS}", listed(pod("first", state=STARTED)))
     server.answer(f"WATCH {PODS}", (200, [OVER]))
     server.answer(f"DELETE {JOBS}/hello", (200, {}))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_run_with_rm_deletes_its_job_at_a_signal_that_asks_it_to_end(
+    server: Script, start: Start, number: signal.Signals
+) -> None:
+    follow(server)
+    server.answer(LOG, (200, [{"begun": True}, OVER]))
+    with start("run", "hello", "--image=i", "--rm") as process:
+        assert one_line(process)
+        process.send_signal(number)
+        assert process.wait(60) == 128 + number
+        assert deletions(server) == 1
+        assert "it is deleted" in said(process).splitlines()
+
+
+def test_a_second_signal_does_not_break_off_the_deletion(server: Script, start: Start) -> None:
+    """As a closed terminal sends it, beside that of the shell."""
+    follow(server)
+    server.answer(LOG, (200, [{"begun": True}, OVER]))
+    server.answer(f"DELETE {JOBS}/hello", (200, ["the second is sent", {}]))
+    with start("run", "hello", "--image=i", "--rm") as process:
+        assert one_line(process)
+        process.send_signal(signal.SIGHUP)
+        until("it deletes", lambda: deletions(server) == 1, 60)
+        process.send_signal(signal.SIGTERM)
+        server.reached["the second is sent"].set()
+        assert process.wait(60) == 128 + signal.SIGHUP
+
+
+def test_under_nohup_the_end_of_the_terminal_ends_nothing(server: Script, start: Start) -> None:
+    follow(server, "the terminal is gone", version(job("Succeeded", **ENDED)))
+    server.answer(LOG, (200, [{"begun": True}]))
+    with start("run", "hello", "--image=i", before="s.signal(1, s.SIG_IGN); ") as process:
+        assert one_line(process)
+        process.send_signal(signal.SIGHUP)
+        server.reached["the terminal is gone"].set()
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("words", [["logs", "-f", "hello"], ["list", "--watch"]])
