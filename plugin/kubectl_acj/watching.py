@@ -27,9 +27,13 @@ class Deadline:
     def __init__(self, seconds: float | None) -> None:
         self._end = None if seconds is None else time.monotonic() + seconds
 
+    def over(self) -> bool:
+        """Whether the moment has come."""
+        return self._end is not None and time.monotonic() >= self._end
+
     def check(self, waited_for: str) -> None:
-        """Raise TimedOut when the moment is over."""
-        if self._end is not None and time.monotonic() >= self._end:
+        """Raise TimedOut when the moment has come."""
+        if self.over():
             raise TimedOut(f"timed out waiting for {waited_for}")
 
 

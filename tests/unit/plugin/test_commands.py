@@ -17,6 +17,7 @@ from kubectl_acj.cli import cli
 from kubectl_acj.cluster import Change, Cluster
 from kubectl_acj.completion import answer
 from kubectl_acj.job import Json
+from kubectl_acj.watching import Deadline
 from tests.unit.plugin.builders import JOBS, PODS, RUN, STARTED, job, listed, pod, serve, version
 from tests.unit.plugin.conftest import Plugin
 from tests.unit.plugin.server import OVER, Script
@@ -302,6 +303,39 @@ def test_a_log_that_is_read_slowly_is_shown_once(
     monkeypatch.setattr(streaming, "time", SimpleNamespace(monotonic=monotonic))
     assert plugin("logs", "-f", "hello") == 0
     assert written == [b"one\n"]
+
+
+def test_the_last_lines_that_nobody_takes_are_left_at_the_deadline(
+    server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job is over in time, and its end is what counts."""
+    over = job("Succeeded", reason="Completed", attempts=[{"number": 1, "podName": "first"}])
+    server.answer(f"POST {JOBS}", (201, job()))
+    serve(server, job("Running"))
+    server.answer(f"WATCH {JOBS}", (200, ["a piece is being written", version(over), OVER]))
+    server.answer(f"GET {PODS}", listed(pod("first", state=STARTED)))
+    server.answer(f"WATCH {PODS}", (200, [OVER]))
+    server.answer(f"GET {PODS}/first/log", (200, "one\n"))
+    writing, read, late = server.reached["a piece is being written"], threading.Event(), threading.Event()
+
+    def write(_: bytes) -> None:
+        writing.set()
+        read.wait(30)
+
+    def monotonic() -> float:
+        if writing.is_set() and threading.current_thread() is threading.main_thread():
+            late.set()
+        return 0
+
+    monkeypatch.setattr(output, "raw", write)
+    monkeypatch.setattr(streaming, "time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(Deadline, "over", lambda _: late.is_set())
+    assert plugin("run", "hello", "--image=i", "--timeout=1h") == 0
+    read.set()
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "the log of pod first breaks off: nobody reads standard output",
+        "hello: Succeeded: Completed",
+    ]
 
 
 def test_a_pod_that_is_gone_is_named_with_where_its_log_is(
