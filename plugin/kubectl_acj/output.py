@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 import unicodedata
@@ -145,7 +146,19 @@ def dump(found: Json, form: str) -> None:
     elif form == "json":
         say(json.dumps(found, indent=4, ensure_ascii=False))
     else:
-        say(yaml.safe_dump(found, allow_unicode=True), nl=False)
+        say(yaml.dump(found, Dumper=_Dumper, allow_unicode=True), nl=False)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes, too, what is a text here and a number or a truth value to kubectl, such as 08, 1e-3 and y."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?([0-9_]+\.?[0-9_]*|\.[0-9_]+)([eE][-+]?[0-9_]+)?$|[-+]?0[xXoObB][0-9a-fA-F_]+$"),
+    list("-+.0123456789"),
+)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
 
 
 def full_name(job: Json) -> str:
