@@ -81,8 +81,7 @@ class Cluster:
 
     def create(self, job: Json, *, dry_run: bool) -> Json:
         """Make a job; with `dry_run` the server only says what it would be."""
-        name = job["metadata"]["name"]
-        with _told(name, self.namespace):
+        with _told():  # of what is not there, the namespace, the server speaks best
             made: Json = self._custom.create_namespaced_custom_object(
                 **JOBS,
                 namespace=self.namespace,

@@ -186,6 +186,7 @@ def test_a_broken_kubeconfig(
     [
         ([], "Usage: kubectl acj"),
         (["run", "hello"], "Missing option '--image'"),
+        (["run", "--image=i", "--", "echo", "hello"], "Missing argument 'NAME'"),
         (["run", "hello", "--image=i", "--env=WHO"], '"WHO" is not of the form NAME=VALUE'),
         (["run", "hello", "--image=i", "-o", "name"], "-o needs --detach or --dry-run"),
         (["run", "hello", "--image=i", "--detach", "--rm"], "--rm and --timeout are about waiting"),
@@ -214,6 +215,7 @@ def test_help(plugin: Plugin, capsys: pytest.CaptureFixture[str], words: list[st
     ("words", "spec"),
     [
         (["--", "echo", "-n", "a b"], {"args": ["echo", "-n", "a b"]}),
+        (["echo", "--", "--", "-n"], {"args": ["echo", "--", "-n"]}),
         (["--command", "--", "sh", "-c", "x"], {"command": ["sh", "-c", "x"]}),
         (
             ["--env=A=1=2", "--env", "B="],
@@ -270,6 +272,35 @@ def test_run_shows_the_log_of_each_attempt_and_ends_as_the_job(
         "hello: Running",
         "hello: Failed: Error, exit code 3",
     ]
+
+
+def test_run_with_rm_ends_as_the_job_when_somebody_else_has_deleted_it(server: Script, plugin: Plugin) -> None:
+    server.answer(f"POST {JOBS}", (201, job()))
+    serve(server, job("Succeeded"))
+    server.answer(f"GET {PODS}", listed())
+    server.answer(f"WATCH {PODS}", (200, [OVER]))
+    assert plugin("run", "hello", "--image=i", "--rm") == 0
+    server.answer(f"DELETE {JOBS}/hello", (403, {"message": "not yours"}))
+    assert plugin("run", "hello", "--image=i", "--rm") == 4
+
+
+def test_run_in_a_namespace_that_is_not_there(
+    server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer(f"POST {JOBS}", (404, {"message": 'namespaces "team-a" not found'}))
+    assert plugin("run", "hello", "--image=i") == 4
+    assert capsys.readouterr().err == 'Error: the cluster refuses: namespaces "team-a" not found\n'
+
+
+def test_run_says_that_the_job_goes_on_when_it_may_not_be_followed(
+    server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer(f"POST {JOBS}", (201, job()))
+    serve(server, job())
+    server.answer(f"GET {PODS}", (403, {"message": "no pods for you"}))
+    assert plugin("run", "hello", "--image=i") == 4
+    said = "Error: the cluster refuses: no pods for you; hello goes on; `kubectl acj stop hello -n team-a` ends it"
+    assert said in capsys.readouterr().err.splitlines()
 
 
 def test_a_log_that_is_read_slowly_is_shown_once(
