@@ -239,4 +239,5 @@ def _words(error: client.ApiException) -> str:
         said = json.loads(error.body)["message"]
     except (TypeError, ValueError, KeyError):
         said = error.reason
-    return f"the cluster refuses: {said}"
+    remedy = "; the account is not known there, or no longer: sign in again" if error.status == 401 else ""
+    return f"the cluster refuses: {said}{remedy}"

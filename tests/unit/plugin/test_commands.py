@@ -150,6 +150,11 @@ def test_an_error_that_nobody_expects_ends_the_waiting(
         (404, {"message": "not found"}, 'there is no AirflowContainerJob "hello" in namespace "team-a"'),
         (404, "404 page not found\n", "the cluster does not know AirflowContainerJobs: install the CRD"),
         (403, {"message": 'User "ada" cannot get'}, 'the cluster refuses: User "ada" cannot get'),
+        (
+            401,
+            {"message": "Unauthorized"},
+            "the cluster refuses: Unauthorized; the account is not known there, or no longer: sign in again",
+        ),
         (403, {"message": "\x1b[2Jall is well\r"}, "the cluster refuses: \\x1b[2Jall is well\\r"),
     ],
 )
