@@ -7,6 +7,7 @@ write: the account's password would go wherever it says. Secrets of the cluster 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote
 
@@ -63,37 +64,37 @@ class Airflow:
         if token := environment.get(TOKEN):
             return cls(url, token)
         account = {"username": environment[USERNAME], "password": environment[PASSWORD]}
-        with requests.Session() as session:
+        with requests.Session() as session, _read_as_airflows(url):
             return cls(url, str(_send(session, "POST", f"{url}/auth/token", json=account)["access_token"]))
 
     def run(self, dag_id: str, dag_run_id: str) -> Json:
         """Read a DagRun; empty when there is none any more. Raises PluginError."""
         try:
-            found: Json = self._get(_path(dag_id, dag_run_id))
+            with _read_as_airflows(self._url):
+                return dict(self._get(_path(dag_id, dag_run_id)))
         except _Absent:
             return {}
-        return found
 
     def tasks(self, dag_id: str, dag_run_id: str) -> list[Task]:
         """The task instances of a DagRun that have begun, in the order they did. Raises PluginError."""
         found: list[Json] = []
-        while True:
-            path = f"{_path(dag_id, dag_run_id)}/taskInstances"
-            page = self._get(path, order_by="start_date", limit=str(PAGE), offset=str(len(found)))
-            found += page["task_instances"]
-            if not page["task_instances"] or len(found) >= page["total_entries"]:
-                break
-        begun = [one for one in found if one["start_date"] and one["try_number"]]
-        return [Task(one["task_id"], one["map_index"], one["try_number"]) for one in begun]
+        with _read_as_airflows(self._url):
+            while True:
+                path = f"{_path(dag_id, dag_run_id)}/taskInstances"
+                page = self._get(path, order_by="start_date", limit=str(PAGE), offset=str(len(found)))
+                found += page["task_instances"]
+                if not page["task_instances"] or len(found) >= page["total_entries"]:
+                    break
+            begun = [one for one in found if one["start_date"] and one["try_number"]]
+            return [Task(one["task_id"], one["map_index"], one["try_number"]) for one in begun]
 
     def log(self, dag_id: str, dag_run_id: str, task: Task) -> Iterator[str]:
         """The lines of a task's log, without Airflow's own headings. Raises PluginError."""
         path = f"{_path(dag_id, dag_run_id)}/taskInstances/{quote(task.task_id, safe='')}/logs/{task.try_number}"
-        found = self._get(path, full_content="true", map_index=str(task.map_index))
-        for entry in found["content"]:
-            text = entry if isinstance(entry, str) else str(entry.get("event", ""))
-            if not text.startswith(("::group::", "::endgroup::")):
-                yield text
+        with _read_as_airflows(self._url):
+            entries = self._get(path, full_content="true", map_index=str(task.map_index))["content"]
+            texts = [entry if isinstance(entry, str) else str(entry.get("event", "")) for entry in entries]
+        yield from (text for text in texts if not text.startswith(("::group::", "::endgroup::")))
 
     def _get(self, path: str, **query: str) -> Any:
         return _send(self._session, "GET", f"{self._url}/api/v2{path}", params=query)
@@ -108,6 +109,15 @@ class _Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+@contextmanager
+def _read_as_airflows(url: str) -> Iterator[None]:
+    """For answers: what has not the shape of Airflow's is somebody else's, such as a proxy's."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise PluginError(f"what answers at {url} is not Airflow; check {URL}") from error
 
 
 class _Absent(PluginError):
@@ -136,7 +146,5 @@ def _send(session: requests.Session, method: str, url: str, **said: Any) -> Any:
         raise _Absent(f"Airflow has nothing at {url}: the run may have been deleted, or {URL} is not its address")
     if not answer.ok or answer.is_redirect:
         raise PluginError(f"Airflow answered {answer.status_code} at {url}: {answer.text[:500]}; check {URL}")
-    try:
+    with _read_as_airflows(url):
         return answer.json()
-    except requests.JSONDecodeError as error:
-        raise PluginError(f"what answers at {url} is not Airflow; check {URL}") from error

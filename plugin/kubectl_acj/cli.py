@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -27,7 +29,10 @@ Exit codes:
   2    wrong usage
   3    the time of --timeout was over
   4    the cluster or Airflow refuses, does not answer, or has no such job; or any other error
+  129  ended by SIGHUP, as when its terminal is closed
   130  interrupted with Ctrl-C
+  141  logs and list --watch: nobody reads standard output any more
+  143  ended by SIGTERM, as by the command timeout
 """
 
 
@@ -47,6 +52,7 @@ for command in (run, logs, wait_for, stop, rerun, list_jobs, describe, open_run)
 
 def main() -> NoReturn:
     """Do what the command line says, and exit with its code."""
+    _end_in_order()
     try:
         code = cli.main(prog_name=PROGRAM, standalone_mode=False)
     except click.Abort:
@@ -61,3 +67,17 @@ def main() -> NoReturn:
         output.tell(traceback.format_exc().rstrip())
         code = ExitCode.REFUSED
     sys.exit(code)
+
+
+def _end_in_order() -> None:
+    """At a signal that asks us to end, leave as at an error: `run --rm` has a job to delete then."""
+    present = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    asking = [number for number in present if signal.getsignal(number) is not signal.SIG_IGN]  # as nohup sets it
+
+    def leave(number: int, _: FrameType | None) -> NoReturn:
+        for each in asking:  # a closed terminal may send more than one, which must not break the deletion off
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    for number in asking:
+        signal.signal(number, leave)

@@ -7,20 +7,19 @@ server's own words.
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Self
 
 import urllib3
-import yaml
-from kubernetes import client, config, watch
+from kubernetes import client, watch
 
 from airflow_container_job.job import GROUP, PLURAL, VERSION
 from dynamic_pod import contract
 from kubectl_acj.errors import NoSuchJob, PluginError
 from kubectl_acj.job import Json
+from kubectl_acj.kubeconfig import find
 
 JOBS: Final = {"group": GROUP, "version": VERSION, "plural": PLURAL}
 
@@ -35,17 +34,6 @@ PAUSE_SECONDS: Final = 1.0
 
 BROKEN: Final = frozenset({410, 429, 500, 502, 503, 504})
 """Answers after which a watch is begun anew: it has expired, or the server is busy or away."""
-
-UNREADABLE: Final = (
-    config.ConfigException,
-    yaml.YAMLError,
-    OSError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
-"""What the client raises at a kubeconfig that is not there or is none: it hardly looks at what it reads."""
 
 
 class Change(NamedTuple):
@@ -66,20 +54,9 @@ class Cluster:
     @classmethod
     def connect(cls, kubeconfig: str | None, context: str | None, namespace: str | None) -> Self:
         """Find the cluster as kubectl does; what is None is the kubeconfig's choice. Raises PluginError."""
-        settings = client.Configuration()
-        try:
-            if _inside(kubeconfig, context):
-                config.load_incluster_config(client_configuration=settings)
-                chosen = None
-            else:
-                config.load_kube_config(kubeconfig, context, client_configuration=settings)
-                contexts, current = config.list_kube_config_contexts(kubeconfig)
-                used = current if context is None else next(one for one in contexts if one["name"] == context)
-                chosen = used["context"].get("namespace")
-        except UNREADABLE as error:
-            raise PluginError(f"no cluster to talk to: {error}; set KUBECONFIG, or use --kubeconfig") from error
+        settings, unless_said = find(kubeconfig, context)
         settings.retries = 0  # what it would say of them is not for the user's terminal
-        return cls(client.ApiClient(settings), namespace or chosen or "default")
+        return cls(client.ApiClient(settings), namespace or unless_said)
 
     # ---- jobs
 
@@ -104,8 +81,7 @@ class Cluster:
 
     def create(self, job: Json, *, dry_run: bool) -> Json:
         """Make a job; with `dry_run` the server only says what it would be."""
-        name = job["metadata"]["name"]
-        with _told(name, self.namespace):
+        with _told():  # of what is not there, the namespace, the server speaks best
             made: Json = self._custom.create_namespaced_custom_object(
                 **JOBS,
                 namespace=self.namespace,
@@ -137,12 +113,17 @@ class Cluster:
                 **JOBS, namespace=self.namespace, name=name, _request_timeout=REQUEST_SECONDS
             )
 
-    def follow_job(self, name: str) -> Iterator[Change]:
-        """See one job as it is now, and every change of it, without end."""
-        job = self.job(name)
-        yield Change(job, deleted=False)
-        selected = {"namespace": self.namespace, "field_selector": f"metadata.name={name}"}
-        yield from _changes(self._custom.list_namespaced_custom_object, [job], **JOBS, **selected)
+    def follow(self, jobs: Collection[Json]) -> Iterator[Change]:
+        """See jobs of the namespace, as they were read, how they are now, and every change of them, without end.
+
+        Of several, one watch of the namespace tells: one for each would be as many connections.
+        """
+        names = [job["metadata"]["name"] for job in jobs]
+        selected = {"field_selector": f"metadata.name={names[0]}"} if len(names) == 1 else {}
+        listing = self._custom.list_namespaced_custom_object
+        for change in _changes(listing, jobs, **JOBS, namespace=self.namespace, **selected):
+            if change.object["metadata"]["name"] in names:
+                yield change
 
     def follow_jobs(self, *, everywhere: bool) -> Iterator[Change]:
         """See the jobs of the namespace, or of all, and every change of them, without end."""
@@ -183,21 +164,6 @@ class Cluster:
         """The names of all namespaces, if the user may see them."""
         with _told():
             return [item["metadata"]["name"] for item in _read(self._core.list_namespace)["items"]]
-
-
-def contexts(kubeconfig: str | None) -> list[str]:
-    """The names of the kubeconfig's contexts. Raises PluginError."""
-    try:
-        found, _ = config.list_kube_config_contexts(kubeconfig)
-    except UNREADABLE as error:
-        raise PluginError(f"the kubeconfig cannot be read: {error}") from error
-    return [one["name"] for one in found]
-
-
-def _inside(kubeconfig: str | None, context: str | None) -> bool:
-    """Whether we run in a pod, and nothing else is asked for: kubectl's rule."""
-    asked = kubeconfig or context or "KUBECONFIG" in os.environ
-    return not asked and "KUBERNETES_SERVICE_HOST" in os.environ
 
 
 def _owned(job: Json) -> str:
@@ -273,4 +239,5 @@ def _words(error: client.ApiException) -> str:
         said = json.loads(error.body)["message"]
     except (TypeError, ValueError, KeyError):
         said = error.reason
-    return f"the cluster refuses: {said}"
+    remedy = "; the account is not known there, or no longer: sign in again" if error.status == 401 else ""
+    return f"the cluster refuses: {said}{remedy}"

@@ -11,13 +11,14 @@ import click
 
 
 class ExitCode(IntEnum):
-    """What a script learns from a command. 2, a wrong command line, is click's own."""
+    """What a script learns from a command. 2, a wrong command line, is click's own; above 128, it is a signal's."""
 
     DONE = 0
     FAILED = 1
     USAGE = 2
     TIMED_OUT = 3
     REFUSED = 4
+    UNREAD = 141
     INTERRUPTED = 130
 
 

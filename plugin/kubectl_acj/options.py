@@ -12,7 +12,8 @@ from click.shell_completion import CompletionItem
 
 from airflow_container_job.job import GROUP, KIND, PLURAL
 from kubectl_acj import output
-from kubectl_acj.cluster import Cluster, contexts
+from kubectl_acj.cluster import Cluster
+from kubectl_acj.kubeconfig import contexts
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

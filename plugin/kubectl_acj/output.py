@@ -3,18 +3,23 @@
 Colours and control codes only on a terminal, and no colours where NO_COLOR is set. Texts that others have written (a
 message holds the last lines of a container's log) are shown with their control characters made visible; the logs
 themselves, and `-o json` and `-o yaml`, pass as they are.
+
+Where nobody reads any more, what is written is dropped, and the command goes on for the sake of its exit code, by which
+`run` and `wait` tell a job's end. A command that has nothing to do but to write calls `end_with_the_reader` first.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 import yaml
@@ -23,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kubectl_acj import job as resource
+from kubectl_acj.errors import ExitCode
 from kubectl_acj.job import Json
 
 FORMATS: Final = ("json", "yaml", "name")
@@ -53,6 +59,26 @@ UNBOUNDED: Final = 10_000
 """Columns of a page that no row is too wide for."""
 
 _writing: Final = threading.Lock()
+_ends_with_the_reader: Final = threading.Event()
+
+
+def end_with_the_reader() -> None:
+    """From now on, end at once when nobody reads standard output any more, as SIGPIPE ends kubectl."""
+    _ends_with_the_reader.set()
+
+
+@contextmanager
+def _as_long_as_somebody_reads(stream: TextIO) -> Iterator[None]:
+    """For each write to this stream; what its buffer still holds is dropped, too, or Python would exit with 120."""
+    try:
+        yield
+    except OSError as error:
+        if stream is sys.stdout:
+            if not isinstance(error, BrokenPipeError):
+                raise
+            if _ends_with_the_reader.is_set():
+                os._exit(ExitCode.UNREAD)  # a log is written by a thread, which could not end the others
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def console(width: int | None = None) -> Console:
@@ -70,29 +96,36 @@ def console(width: int | None = None) -> Console:
 
 def show(renderable: Table) -> None:
     """Write a table, as wide as it is: a name that is cut is of no use."""
-    console(UNBOUNDED).print(renderable)
+    page = console(UNBOUNDED)
+    with page.capture() as written:
+        page.print(renderable)
+    say(written.get(), nl=False)
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Write a result, `nl` with an end of line."""
+    with _as_long_as_somebody_reads(sys.stdout):
+        click.echo(text, nl=nl)
 
 
 def raw(piece: bytes) -> None:
-    """Write a piece of a log as it is. Where nobody reads any more it is dropped: the job goes on all the same."""
-    with _writing:
-        try:
-            sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Write a piece of a log as it is."""
+    with _writing, _as_long_as_somebody_reads(sys.stdout):
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
 
 
 def tell(sentence: str) -> None:
     """Say something about the command's own work, on standard error."""
-    click.echo(printable(sentence), err=True)
+    with _as_long_as_somebody_reads(sys.stderr):
+        click.echo(printable(sentence), err=True)
 
 
 def report(jobs: Sequence[Json], form: str | None, done: Callable[[Json], str]) -> None:
     """Write what became of jobs: in this format, else a line for each, as kubectl does."""
     if form is None:
         for job in jobs:
-            click.echo(f"{full_name(job)} {printable(done(job))}")
+            say(f"{full_name(job)} {printable(done(job))}")
     else:
         dump(jobs[0] if len(jobs) == 1 else _list(jobs), form)
 
@@ -109,11 +142,23 @@ def dump(found: Json, form: str) -> None:
         item["metadata"].pop("managedFields", None)
     if form == "name":
         for item in items:
-            click.echo(full_name(item))
+            say(full_name(item))
     elif form == "json":
-        click.echo(json.dumps(found, indent=4, ensure_ascii=False))
+        say(json.dumps(found, indent=4, ensure_ascii=False))
     else:
-        click.echo(yaml.safe_dump(found, allow_unicode=True), nl=False)
+        say(yaml.dump(found, Dumper=_Dumper, allow_unicode=True), nl=False)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes, too, what is a text here and a number or a truth value to kubectl, such as 08, 1e-3 and y."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?([0-9_]+\.?[0-9_]*|\.[0-9_]+)([eE][-+]?[0-9_]+)?$|[-+]?0[xXoObB][0-9a-fA-F_]+$"),
+    list("-+.0123456789"),
+)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
 
 
 def full_name(job: Json) -> str:

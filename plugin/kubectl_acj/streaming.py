@@ -37,7 +37,8 @@ def follow(cluster: Cluster, name: str, deadline: Deadline) -> tuple[Json, set[s
     pods: dict[str, Json] = {}
     readers: dict[str, _Reader] = {}
     told = ""
-    for change in merged(deadline, f"the end of {name}", cluster.follow_job(name), cluster.follow_pods(job)):
+    sources = cluster.follow([job]), cluster.follow_pods(job)
+    for change in merged(deadline, lambda: f"the end of {name}", *sources):
         if change.object["metadata"]["uid"] != uid:
             pods[change.object["metadata"]["name"]] = change.object
         elif change.deleted:
@@ -51,11 +52,25 @@ def follow(cluster: Cluster, name: str, deadline: Deadline) -> tuple[Json, set[s
                 readers[pod_name].start()
         if resource.over(job):
             break
-    over_at = time.monotonic()
-    for reader in readers.values():
+    return job, _last_lines(readers, deadline)
+
+
+def _last_lines(readers: dict[str, _Reader], deadline: Deadline) -> set[str]:
+    """Wait for the ends of the logs, the job being over; the names of the pods whose logs need not be shown again.
+
+    They were shown to their end, or the deadline came while nobody took what was written: the job's end counts then.
+    """
+    over_at, shown = time.monotonic(), set()
+    for pod_name, reader in readers.items():
         while reader.is_alive() and time.monotonic() - max(reader.silent_since, over_at) < LAST_LINES_SECONDS:
+            if reader.silent_since == math.inf and deadline.over():
+                output.tell(f"the log of pod {pod_name} breaks off: nobody reads standard output")
+                shown.add(pod_name)
+                break
             reader.join(POLL_SECONDS)
-    return job, {pod_name for pod_name, reader in readers.items() if reader.whole}
+        if reader.whole:
+            shown.add(pod_name)
+    return shown
 
 
 def show(cluster: Cluster, job: Json, pod_name: str, *, follow: bool) -> None:

@@ -56,7 +56,7 @@ def describe(cluster: Cluster, name: str) -> ExitCode:
         colour = output.COLOURS.get(text, "") if title == "Phase" else ""
         head.add_row(f"{title}:", Text(output.printable(text), colour))
     output.show(head)
-    click.echo()
+    output.say("")
     table = output.plain_table(["TIME", "SOURCE", "WHAT"])
     for entry in story.tell(job, pods, events, run):
         time = entry.time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -39,7 +39,8 @@ def list_jobs(cluster: Cluster, *, everywhere: bool, watch: bool, form: str | No
     if watch and form:
         raise click.UsageError("--watch shows a table; leave out -o")
     if watch:
-        changes = merged(Deadline(None), "", cluster.follow_jobs(everywhere=everywhere))
+        output.end_with_the_reader()
+        changes = merged(Deadline(None), lambda: "changes", cluster.follow_jobs(everywhere=everywhere))
         (_live if output.console().is_terminal else _rows)(changes, everywhere=everywhere)
     jobs = cluster.jobs(everywhere=everywhere)
     if form:

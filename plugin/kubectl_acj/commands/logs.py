@@ -23,7 +23,7 @@ While its pods are there, the log comes from them, as with kubectl logs. A job's
 unless spec.podRetention says otherwise; then the log is Airflow's, which holds what Airflow says about the run too.
 For that, set {airflow.URL}, and {airflow.ACCOUNT}.
 
-The exit code is 0 when the log was shown, however the job has ended.
+The exit code is 0 when the log was shown, however the job has ended, and 141 when nobody reads it any more.
 """
 
 EXAMPLES = """\b
@@ -34,6 +34,10 @@ Examples:
 \b
   # See it as it comes, until the job is over
   kubectl acj logs -f hello
+
+\b
+  # Wait for a line of it
+  kubectl acj logs -f hello | grep -m1 READY
 """
 
 
@@ -43,6 +47,7 @@ Examples:
 @options.with_cluster
 def logs(cluster: Cluster, name: str, *, follow: bool) -> ExitCode:
     """See HELP, which names the variables of the environment."""
+    output.end_with_the_reader()
     job = cluster.job(name)
     if resource.over(job):
         _show_ended(cluster, job)

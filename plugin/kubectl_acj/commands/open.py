@@ -7,7 +7,7 @@ import sys
 import click
 
 from kubectl_acj import job as resource
-from kubectl_acj import options
+from kubectl_acj import options, output
 from kubectl_acj.cluster import Cluster
 from kubectl_acj.errors import ExitCode, PluginError
 
@@ -34,7 +34,7 @@ def open_run(cluster: Cluster, name: str, *, only_print: bool) -> ExitCode:
         raise PluginError(f"{name} has no DagRun: {resource.state(job)}")
     if not address.startswith(("http://", "https://")) or not address.isprintable():
         raise PluginError(f"the status of {name} holds no address of a web page in dagRunUrl")
-    click.echo(address)
+    output.say(address)
     if sys.stdout.isatty() and not only_print:
         click.launch(address)
     return ExitCode.DONE

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
 from kubectl_acj import job as resource
 from kubectl_acj import options, output
 from kubectl_acj.cluster import Cluster
 from kubectl_acj.commands.logs import show_missing
-from kubectl_acj.errors import ExitCode, PluginError, TimedOut
+from kubectl_acj.errors import ExitCode, NoSuchJob, PluginError
 from kubectl_acj.job import Json
 from kubectl_acj.streaming import follow
 from kubectl_acj.watching import Deadline
@@ -39,7 +41,17 @@ def _variables(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     return [dict(zip(("name", "value"), value.split("=", 1), strict=True)) for value in values]
 
 
-@click.command(epilog=EXAMPLES, short_help="Run an image, show the log, end as the job ends.")
+class _Run(click.Command):
+    """Takes what stands behind -- for words of the container, and never for the name that was forgotten before it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        place = args.index("--") if "--" in args else len(args)
+        rest = super().parse_args(ctx, args[:place])
+        ctx.params["words"] = (*(ctx.params.get("words") or ()), *args[place + 1 :])
+        return rest
+
+
+@click.command(cls=_Run, epilog=EXAMPLES, short_help="Run an image, show the log, end as the job ends.")
 @options.job_name
 @click.argument("words", metavar="[-- ARGS...]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--image", required=True, help="The image to run.")
@@ -93,16 +105,19 @@ def run(  # noqa: PLR0913 - one for each option
         return _to_the_end(cluster, name, timeout, goes_on=not rm)
     finally:
         if rm:
-            cluster.delete(name)
+            with suppress(NoSuchJob):  # somebody else was faster
+                cluster.delete(name)
 
 
 def _to_the_end(cluster: Cluster, name: str, timeout: float | None, *, goes_on: bool) -> ExitCode:
     hint = f"{name} goes on; `kubectl acj stop {name} -n {cluster.namespace}` ends it" if goes_on else "it is deleted"
     try:
         job, shown = follow(cluster, name, Deadline(timeout))
-    except TimedOut as error:
-        raise TimedOut(f"{error.message}; {hint}") from error
-    except KeyboardInterrupt:
+    except NoSuchJob:
+        raise
+    except PluginError as error:
+        raise type(error)(f"{error.message}; {hint}") from error
+    except (KeyboardInterrupt, SystemExit):  # Ctrl-C, or another signal that ends us
         output.tell(hint)
         raise
     try:

@@ -48,7 +48,7 @@ def wait_for(
     and 3 when the time of --timeout was over.
     """
     reached, deadline = resource.GOALS[goal], Deadline(timeout)
-    jobs = [wait(cluster, name, reached, deadline, f"{name} to be {goal}") for name in names]
+    jobs = wait(cluster, names, reached, deadline, goal)
     output.report(jobs, form, resource.state)
     good = resource.succeeded if goal == "finished" else reached
     return ExitCode.DONE if all(map(good, jobs)) else ExitCode.FAILED

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kubectl_acj import cli
+from kubectl_acj import cli, output
 from tests.unit.plugin.server import Script, serving
 
 Plugin = Callable[..., int]
@@ -39,8 +41,10 @@ def kubeconfig(server: Script, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def plugin(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Plugin:
+def plugin(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
     """Run `kubectl acj` with these words, as the console script does; its exit code."""
+    monkeypatch.setattr(output, "_ends_with_the_reader", threading.Event())
+    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGHUP)]
     for name in ("AIRFLOW_URL", "AIRFLOW_TOKEN", "AIRFLOW_USERNAME", "AIRFLOW_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
 
@@ -51,4 +55,6 @@ def plugin(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Plugin:
             cli.main()
         return int(ended.value.code or 0)
 
-    return run
+    yield run
+    for number, handler in handlers:
+        signal.signal(number, handler)

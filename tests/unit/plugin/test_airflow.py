@@ -97,6 +97,24 @@ def test_refusals_say_what_to_check(server: Script, status: int, body: object, s
     assert len(server.asked) == 1, "a redirect would carry the account elsewhere"
 
 
+@pytest.mark.parametrize(
+    "body", [{"error": "sign in"}, "[]", "null", {"content": 1, "task_instances": [{}], "total_entries": 1}]
+)
+def test_what_has_not_the_shape_of_an_answer_is_not_airflows(server: Script, body: object) -> None:
+    task = Task("run", -1, 1)
+    server.answer("POST /auth/token", (200, body))
+    server.answer(f"GET {RUN}/taskInstances", (200, body))
+    server.answer(f"GET {RUN}/taskInstances/run/logs/1", (200, body))
+    airflow = Airflow(server.url, "t")
+    for ask in (
+        lambda: Airflow.connect({"AIRFLOW_URL": server.url} | ACCOUNT),
+        lambda: airflow.tasks("container_job", "acj-1"),
+        lambda: list(airflow.log("container_job", "acj-1", task)),
+    ):
+        with pytest.raises(PluginError, match="is not Airflow; check AIRFLOW_URL"):
+            ask()
+
+
 def test_nobody_there() -> None:
     with pytest.raises(PluginError, match=r"does not answer at http://127\.0\.0\.1:1/auth/token"):
         Airflow.connect({"AIRFLOW_URL": "http://127.0.0.1:1"} | ACCOUNT)

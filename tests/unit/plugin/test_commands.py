@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,28 +17,10 @@ from kubectl_acj.cli import cli
 from kubectl_acj.cluster import Change, Cluster
 from kubectl_acj.completion import answer
 from kubectl_acj.job import Json
-from tests.unit.plugin.builders import RUN, job, pod
+from kubectl_acj.watching import Deadline
+from tests.unit.plugin.builders import JOBS, PODS, RUN, STARTED, job, listed, pod, serve, version
 from tests.unit.plugin.conftest import Plugin
 from tests.unit.plugin.server import OVER, Script
-
-JOBS = "/apis/acj.dev/v1alpha1/namespaces/team-a/airflowcontainerjobs"
-PODS = "/api/v1/namespaces/team-a/pods"
-STARTED = {"running": {"startedAt": "2026-11-22T12:00:01Z"}}
-
-
-def version(found: Json, kind: str = "MODIFIED") -> Json:
-    return {"type": kind, "object": found}
-
-
-def listed(*found: Json) -> tuple[int, Json]:
-    return 200, {"metadata": {"resourceVersion": "1"}, "items": list(found)}
-
-
-def serve(server: Script, *versions: Json) -> None:
-    """A job with these versions, one after another; the watch stays open then."""
-    server.answer(f"GET {JOBS}/hello", (200, versions[0]))
-    server.answer(f"GET {JOBS}", listed(versions[0]))
-    server.answer(f"WATCH {JOBS}", (200, [*map(version, versions), OVER]))
 
 
 @pytest.mark.parametrize(
@@ -72,6 +52,33 @@ def test_wait_gives_up_in_time(server: Script, plugin: Plugin, capsys: pytest.Ca
     serve(server, job("Queued", reason="Unschedulable"))
     assert plugin("wait", "hello", "--timeout=1s") == 3
     assert "timed out waiting for hello to be finished" in capsys.readouterr().err
+
+
+def test_wait_follows_all_jobs_at_once(server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second ends first, and ttlSecondsAfterFinished deletes it while the first runs; a third is not ours."""
+    first, second = (job("Running", name=name, uid=name) for name in ("first", "second"))
+    server.answer(f"GET {JOBS}/first", (200, first))
+    server.answer(f"GET {JOBS}/second", (200, second), (404, {"message": "not found"}))
+    server.answer(f"GET {JOBS}", listed(first, second))
+    ended = job("Succeeded", name="second", uid="second", reason="Completed")
+    turns = [
+        version(job("Failed", name="third", uid="third"), "ADDED"),
+        version(ended),
+        version(ended, "DELETED"),
+        version(job("Failed", name="first", uid="first", reason="Error", exitCode=3)),
+        OVER,
+    ]
+    server.answer(f"WATCH {JOBS}", (200, turns))
+    assert plugin("wait", "first", "second", "first") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "airflowcontainerjob.acj.dev/first Failed: Error, exit code 3",
+        "airflowcontainerjob.acj.dev/second Succeeded: Completed",
+        "airflowcontainerjob.acj.dev/first Failed: Error, exit code 3",
+    ]
+    server.answer(f"GET {JOBS}/second", (200, ended))
+    server.answer(f"WATCH {JOBS}", (200, [OVER]))
+    assert plugin("wait", "first", "second", "--timeout=1s") == 3
+    assert "timed out waiting for first to be finished" in capsys.readouterr().err
 
 
 def test_wait_sees_a_deletion(server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,13 +126,19 @@ def test_what_is_no_answer_of_an_api_server_is_no_failure_of_the_job(  # noqa: P
 
 @pytest.mark.parametrize("words", [["wait", "hello"], ["list", "--watch"]])
 def test_an_error_that_nobody_expects_ends_the_waiting(
-    plugin: Plugin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
+    server: Script,
+    plugin: Plugin,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
 ) -> None:
+    serve(server, job("Running"))
+
     def fail(*_: object, **__: object) -> Iterator[Change]:
         yield from [Change(job("Running"), deleted=False)]
         raise RuntimeError("\x1b[2Jnobody knows")
 
-    monkeypatch.setattr(Cluster, "follow_job", fail)
+    monkeypatch.setattr(Cluster, "follow", fail)
     monkeypatch.setattr(Cluster, "follow_jobs", fail)
     assert plugin(*words) == 4
     assert "RuntimeError: \\x1b[2Jnobody knows" in capsys.readouterr().err
@@ -137,6 +150,11 @@ def test_an_error_that_nobody_expects_ends_the_waiting(
         (404, {"message": "not found"}, 'there is no AirflowContainerJob "hello" in namespace "team-a"'),
         (404, "404 page not found\n", "the cluster does not know AirflowContainerJobs: install the CRD"),
         (403, {"message": 'User "ada" cannot get'}, 'the cluster refuses: User "ada" cannot get'),
+        (
+            401,
+            {"message": "Unauthorized"},
+            "the cluster refuses: Unauthorized; the account is not known there, or no longer: sign in again",
+        ),
         (403, {"message": "\x1b[2Jall is well\r"}, "the cluster refuses: \\x1b[2Jall is well\\r"),
     ],
 )
@@ -173,6 +191,7 @@ def test_a_broken_kubeconfig(
     [
         ([], "Usage: kubectl acj"),
         (["run", "hello"], "Missing option '--image'"),
+        (["run", "--image=i", "--", "echo", "hello"], "Missing argument 'NAME'"),
         (["run", "hello", "--image=i", "--env=WHO"], '"WHO" is not of the form NAME=VALUE'),
         (["run", "hello", "--image=i", "-o", "name"], "-o needs --detach or --dry-run"),
         (["run", "hello", "--image=i", "--detach", "--rm"], "--rm and --timeout are about waiting"),
@@ -201,6 +220,7 @@ def test_help(plugin: Plugin, capsys: pytest.CaptureFixture[str], words: list[st
     ("words", "spec"),
     [
         (["--", "echo", "-n", "a b"], {"args": ["echo", "-n", "a b"]}),
+        (["echo", "--", "--", "-n"], {"args": ["echo", "--", "-n"]}),
         (["--command", "--", "sh", "-c", "x"], {"command": ["sh", "-c", "x"]}),
         (
             ["--env=A=1=2", "--env", "B="],
@@ -259,6 +279,35 @@ def test_run_shows_the_log_of_each_attempt_and_ends_as_the_job(
     ]
 
 
+def test_run_with_rm_ends_as_the_job_when_somebody_else_has_deleted_it(server: Script, plugin: Plugin) -> None:
+    server.answer(f"POST {JOBS}", (201, job()))
+    serve(server, job("Succeeded"))
+    server.answer(f"GET {PODS}", listed())
+    server.answer(f"WATCH {PODS}", (200, [OVER]))
+    assert plugin("run", "hello", "--image=i", "--rm") == 0
+    server.answer(f"DELETE {JOBS}/hello", (403, {"message": "not yours"}))
+    assert plugin("run", "hello", "--image=i", "--rm") == 4
+
+
+def test_run_in_a_namespace_that_is_not_there(
+    server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer(f"POST {JOBS}", (404, {"message": 'namespaces "team-a" not found'}))
+    assert plugin("run", "hello", "--image=i") == 4
+    assert capsys.readouterr().err == 'Error: the cluster refuses: namespaces "team-a" not found\n'
+
+
+def test_run_says_that_the_job_goes_on_when_it_may_not_be_followed(
+    server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer(f"POST {JOBS}", (201, job()))
+    serve(server, job())
+    server.answer(f"GET {PODS}", (403, {"message": "no pods for you"}))
+    assert plugin("run", "hello", "--image=i") == 4
+    said = "Error: the cluster refuses: no pods for you; hello goes on; `kubectl acj stop hello -n team-a` ends it"
+    assert said in capsys.readouterr().err.splitlines()
+
+
 def test_a_log_that_is_read_slowly_is_shown_once(
     server: Script, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,23 +341,37 @@ def test_a_log_that_is_read_slowly_is_shown_once(
     assert written == [b"one\n"]
 
 
-def test_a_timeout_is_kept_while_nobody_reads_the_log(server: Script, kubeconfig: Path) -> None:
+def test_the_last_lines_that_nobody_takes_are_left_at_the_deadline(
+    server: Script, plugin: Plugin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job is over in time, and its end is what counts."""
+    over = job("Succeeded", reason="Completed", attempts=[{"number": 1, "podName": "first"}])
     server.answer(f"POST {JOBS}", (201, job()))
     serve(server, job("Running"))
-    log = f"GET {PODS}/first/log"
-    server.answer(f"WATCH {JOBS}", (200, [version(job("Running")), log, version(job("Queued")), OVER]))
+    server.answer(f"WATCH {JOBS}", (200, ["a piece is being written", version(over), OVER]))
     server.answer(f"GET {PODS}", listed(pod("first", state=STARTED)))
     server.answer(f"WATCH {PODS}", (200, [OVER]))
-    server.answer(log, (200, "more than a pipe holds\n" * 10_000))
-    words = [f"--kubeconfig={kubeconfig}", "run", "hello", "--image=i", "--timeout=2s"]
-    command = [sys.executable, "-c", "from kubectl_acj.cli import main; main()", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.wait(60) == 3
-        finally:
-            process.kill()
-        assert process.stderr is not None
-        assert "timed out waiting for the end of hello; hello goes on" in process.stderr.read()
+    server.answer(f"GET {PODS}/first/log", (200, "one\n"))
+    writing, read, late = server.reached["a piece is being written"], threading.Event(), threading.Event()
+
+    def write(_: bytes) -> None:
+        writing.set()
+        read.wait(30)
+
+    def monotonic() -> float:
+        if writing.is_set() and threading.current_thread() is threading.main_thread():
+            late.set()
+        return 0
+
+    monkeypatch.setattr(output, "raw", write)
+    monkeypatch.setattr(streaming, "time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(Deadline, "over", lambda _: late.is_set())
+    assert plugin("run", "hello", "--image=i", "--timeout=1h") == 0
+    read.set()
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "the log of pod first breaks off: nobody reads standard output",
+        "hello: Succeeded: Completed",
+    ]
 
 
 def test_a_pod_that_is_gone_is_named_with_where_its_log_is(

@@ -75,3 +75,17 @@ def test_formats(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"apiVersion": "v1", "kind": "List", "items": []}
     output.report([found], None, lambda _: "does well")
     assert capsys.readouterr().out == "airflowcontainerjob.acj.dev/hello does well\n"
+
+
+def test_a_text_that_kubectl_would_take_for_something_else_is_quoted(capsys: pytest.CaptureFixture[str]) -> None:
+    """kubectl's YAML has more numbers and truth values than the one that writes it."""
+    strange = ["y", "N", "08", "1e-3", "1E5", "-.5e3", "+1e3", "1.e3", "1.0e5", "0o17", "0X1f", "0B1", "1_0e3", "-0o_7"]
+    plain = ["a", "yy", "e1", "1e", "1-2", "10.0.0.1", "10m", "busybox:1.35", "0b2z"]
+    output.dump({"kind": "Job", "metadata": {}, "strange": strange, "plain": plain, "number": 8, "small": 1e-7}, "yaml")
+    said = capsys.readouterr().out
+    assert [line for line in said.splitlines() if line.startswith("- ")] == [
+        *(f"- {text}" for text in plain),
+        *(f"- '{text}'" for text in strange),
+    ]
+    assert yaml.safe_load(said)["number"] == 8
+    assert yaml.safe_load(said)["small"] == 1e-7
