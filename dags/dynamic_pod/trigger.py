@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
-from dynamic_pod import cluster, contract, deferral, manifest
+from dynamic_pod import cluster, contract, deferral, manifest, templates
 from dynamic_pod.api import Backoff
 from dynamic_pod.connection import WrongConnection
 from dynamic_pod.end import End, without_pod
@@ -59,6 +59,7 @@ class DynamicPodTrigger(BaseTrigger):
         self.kubernetes_conn_id = kubernetes_conn_id
         self.rendered = rendered
         self.retried = retried
+        self._unrendered: Exception | None = None
         self._runner: Runner | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -69,14 +70,24 @@ class DynamicPodTrigger(BaseTrigger):
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Render what the scheduler started; of a trigger that a worker made, all would be rendered a second time.
 
-        Airflow decides by the newest version of the DAG, which may be another one than the worker had.
+        Airflow decides by the newest version of the DAG, which may be another one than the worker had. An error is kept
+        for `run`, where it ends the task; here it would make Airflow start a worker for that.
         """
-        if not self.rendered:
-            super().render_template_fields(context, jinja_env)
+        if self.rendered:
+            return
+        self.conf = json.dumps(context["dag_run"].conf)  # what its template says, for a hundredth of the time
+        try:
+            if templates.found_in(self.defaults, self.kubernetes_conn_id):
+                env = jinja_env or templates.as_of_a_dag(self.get_template_env())
+                self.defaults = self.render_template(self.defaults, context, env)
+                self.kubernetes_conn_id = self.render_template(self.kubernetes_conn_id, context, env)
+        except Exception as error:  # noqa: BLE001 (authors write templates)
+            self._unrendered = error
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Run the pod, end the task, and delete the pod once Airflow has recorded the end."""
         try:
+            self._check_rendered()
             await self._forget_earlier_tries()
             async with contextlib.AsyncExitStack() as door:
                 entered = await self._enter(door)
@@ -92,6 +103,10 @@ class DynamicPodTrigger(BaseTrigger):
             yield self._ended(without_pod(f"{type(error).__name__}: {error}", reason="Error"))
             await _recorded()
             await self.on_kill()
+
+    def _check_rendered(self) -> None:
+        if self._unrendered is not None:
+            raise self._unrendered
 
     async def _forget_earlier_tries(self) -> None:
         """Delete what an earlier try left: Airflow does so when a worker starts a task, but not when a trigger does."""
@@ -141,7 +156,7 @@ class DynamicPodTrigger(BaseTrigger):
         await _undisturbed(self._in_time(self._kill()))
 
     async def _kill(self) -> None:
-        if await deferral.may_go_on(self._identity, self.log):
+        if self._unrendered or await deferral.may_go_on(self._identity, self.log):
             return
         async with contextlib.AsyncExitStack() as door:
             entered = await self._enter(door)
