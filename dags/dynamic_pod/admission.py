@@ -50,26 +50,35 @@ async def admit(
             log.info("Pod %s/%s created", namespace, name)
             return pod
         except ApiError as error:
-            if error.reason == "AlreadyExists":
-                found = await patience.until_answered(lambda: api.get_pod(namespace, name))
-                if found is not None:
-                    return _adopted(found, manifest, log)
-            elif not _may_pass(error, waited):
-                raise
-            elif _quota(error) and await make_room():
-                continue
-            elif patience.tell_once(f"{name} {_trouble(error)}", f"The pod cannot be created yet: {error}"):
-                await _tell_owner(api, manifest, error, log)
+            # Whatever was refused: quotas and rules are asked before anybody looks whether the pod exists, and it does
+            # where the answer to an earlier request got lost.
+            found = await adopt(api, manifest, log, patience)
+            if found is not None:
+                return found
+            if error.reason != "AlreadyExists":
+                if not _may_pass(error, waited):
+                    raise
+                if _quota(error) and await make_room():
+                    continue
+                if patience.tell_once(f"{name} {_trouble(error)}", f"The pod cannot be created yet: {error}"):
+                    await _tell_owner(api, manifest, error, log)
         wait = backoff.seconds()
         waited += wait
         await asyncio.sleep(wait)
 
 
-def _adopted(found: Json, manifest: Json, log: Log) -> Json:
-    """The pod that was found, if it is ours. Labels decide, a name proves nothing."""
-    name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
-    ours = manifest["metadata"]["labels"][contract.LABEL_TASK]
-    if (found["metadata"].get("labels") or {}).get(contract.LABEL_TASK) != ours:
+async def adopt(api: Api, wanted: Json, log: Log, patience: Patience) -> Json | None:
+    """Look for a pod by its name; returns it as it is now, and None where there is none.
+
+    Raises ApiError where it is not this task's: labels decide, a name proves nothing.
+    """
+    name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]
+    found = await patience.until_answered(lambda: api.get_pod(namespace, name))
+    if found is None:
+        return None
+    if (found["metadata"].get("labels") or {}).get(contract.LABEL_TASK) != wanted["metadata"]["labels"][
+        contract.LABEL_TASK
+    ]:
         raise ApiError(409, "AlreadyExists", f"pod {namespace}/{name} exists and is not this task's")
     log.info("Pod %s/%s found again; its log follows from the beginning", namespace, name)
     return found

@@ -87,8 +87,8 @@ class Api:
         await self._session.close()
 
     async def create_pod(self, namespace: str, manifest: Json) -> Json:
-        """Create the pod; 409 where one of that name exists."""
-        return await self._json("POST", _pods(namespace), body=manifest)
+        """Create the pod; 409 where one of that name exists, 400 where a field means nothing to the API server."""
+        return await self._json("POST", _pods(namespace), query={"fieldValidation": "Strict"}, body=manifest)
 
     async def get_pod(self, namespace: str, name: str) -> Json | None:
         """Read the pod as it is now; None where there is none."""

@@ -27,6 +27,9 @@ MESSAGE_LIMIT: Final = 1024
 MESSAGES_KEPT: Final = 10
 """Of how many earlier attempts."""
 
+VALIDATORS: Final = {key: jsonschema.Draft7Validator(schema) for key, schema in contract.SCHEMAS.items()}
+"""Made once: that takes longer than to check most values."""
+
 Json = dict[str, Any]
 
 
@@ -75,12 +78,26 @@ class Identity:
     def fingerprint(self) -> str:
         """The label value that all pods of this try carry, and no other."""
         parts = [self.dag_id, self.run_id, self.task_id, self.map_index, self.try_number, self.ti_id]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+        return _hash(parts)
+
+    @property
+    def of_all_tries(self) -> str:
+        """The label value that the pods of all tries carry."""
+        return _hash([self.dag_id, self.run_id, self.task_id, self.map_index])
 
     @property
     def selector(self) -> str:
         """The label selector that finds the pods of this try."""
         return f"{contract.LABEL_TASK}={self.fingerprint}"
+
+    @property
+    def selector_of_all_tries(self) -> str:
+        """The label selector that finds the pods of all tries."""
+        return f"{contract.LABEL_TASK_INSTANCE}={self.of_all_tries}"
+
+
+def _hash(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def merge(defaults: Mapping[str, Any], conf: Mapping[str, Any] | None) -> Json:
@@ -112,13 +129,13 @@ def _given(conf: Mapping[str, Any]) -> Json:
 
 
 def _check(key: str, value: Any) -> None:
-    schema = contract.SCHEMAS[key]
-    error = best_match(jsonschema.Draft7Validator(schema).iter_errors(value))
+    error = best_match(VALIDATORS[key].iter_errors(value))
     if error is None:
         return
     path = "".join(f"[{part!r}]" for part in error.absolute_path)
     raise InvalidConf(
-        f"{key}{path} does not fit ({error.validator}: {json.dumps(error.validator_value)}). {schema['description']} "
+        f"{key}{path} does not fit ({error.validator}: {json.dumps(error.validator_value)}). "
+        f"{contract.SCHEMAS[key]['description']} "
         "Put it right in the DagRun's conf, or where the operator is given it in the DAG."
     )
 
@@ -184,6 +201,8 @@ def _metadata(
         **_not_ours(values.get("labels", {})),
         contract.LABEL_MANAGED_BY: contract.MANAGER,
         contract.LABEL_TASK: identity.fingerprint,
+        contract.LABEL_TASK_INSTANCE: identity.of_all_tries,
+        contract.LABEL_TRY: str(identity.try_number),
         contract.LABEL_ATTEMPT: str(attempt),
     }
     annotations = {

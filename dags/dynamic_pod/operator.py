@@ -15,7 +15,7 @@ from airflow.sdk.configuration import conf as settings
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.triggers.base import StartTriggerArgs
 
-from dynamic_pod import contract
+from dynamic_pod import contract, templates
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,7 +36,8 @@ class DynamicPodOperator(BaseOperator):
     """Runs a container in a pod; the DagRun's conf decides which, as far as the DAG leaves it open.
 
     The arguments are the keys of conf, and are its defaults: conf wins, key by key. What is written in the DAG may hold
-    Airflow's templates (`{{ ds }}`) and outputs of other tasks; what comes with conf is data and never rendered.
+    Airflow's templates (`{{ ds }}`) and outputs of other tasks; what comes with conf is data and never rendered. Where
+    the DAG has macros or filters of its own, or other settings for templates, a worker renders them first.
 
     The conf's `retries` says how many more pods one try of the task may take; it has no argument, since `retries` is
     Airflow's own here: how many more tries the task gets, `retry_delay` apart, each with its own pods. A rule of
@@ -100,8 +101,12 @@ class DynamicPodOperator(BaseOperator):
             deferrable = settings.getboolean("dynamic_pod", "deferrable", fallback=True)
         self.deferrable = deferrable
         self._work: WorkerRun | None = None
-        # Outputs of other tasks can only be read in a worker; it hands over to the triggerer then.
-        if deferrable and not any(XComArg.iter_xcom_references(self.defaults)):
+        # Outputs of other tasks can only be read in a worker, and some DAGs' templates only be rendered there; it hands
+        # over to the triggerer then.
+        in_a_worker = any(XComArg.iter_xcom_references(self.defaults)) or templates.need_a_worker(
+            self.get_dag(), self.defaults, self.kubernetes_conn_id
+        )
+        if deferrable and not in_a_worker:
             self.start_from_trigger = True
             self.start_trigger_args = StartTriggerArgs(TRIGGER, NEXT_METHOD, self._trigger_arguments())
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from dynamic_pod import contract, deadline, manifest, outcome, podstatus, policy
-from dynamic_pod.admission import admit
+from dynamic_pod.admission import admit, adopt
 from dynamic_pod.api import ApiError
 from dynamic_pod.cluster import Cluster
 from dynamic_pod.end import End, sentence, without_pod
@@ -48,10 +49,12 @@ class Runner:
     async def run(self) -> End:
         """Run attempts until one succeeds or none is left."""
         try:
-            last = max(await self._pods(), key=_number, default=None)
-            self._attempts = [] if last is None else outcome.earlier_attempts(last)
+            await self._delete_earlier_tries()
+            found = max(await self._pods(), key=_number, default=None)
+            self._attempts = [] if found is None else outcome.earlier_attempts(found)
             while True:
-                pod, gone = await self._attempt()
+                pod, gone = await self._attempt(found)
+                found = None
                 decision = self._judge(pod, gone=gone)
                 if not decision.goes_on or not await self._paused(pod, gone=gone):
                     break
@@ -67,29 +70,48 @@ class Runner:
             await self._delete(self._last.pod)
 
     async def kill(self) -> None:
-        """Delete the pods of this try, whoever created them, but those that ended and shall stay."""
+        """Delete the pods of this try and earlier ones, whoever made them, but those that ended and shall stay."""
+        await self._delete_earlier_tries()
         for pod in await self._pods():
             if self._may_go(pod):
                 await self._delete(pod)
 
-    async def _attempt(self) -> tuple[Json, bool]:
-        """Run one pod to its end; returns its last state, and whether it is gone without one."""
-        number = self._attempts[-1]["number"] + 1 if self._attempts else 1
-        left = deadline.left(self._values, self._attempts)
-        left = None if left is None else max(1, left)  # of a pod that is found rather than made, it may be over
-        body = manifest.build(self._values, self._identity, number, self._attempts, left, held_back=self._held_back)
+    async def _delete_earlier_tries(self) -> None:
+        """Delete what earlier tries left: who stops a task that is cleared may find it deferred again, and leave it."""
+        this_try = self._identity.try_number
+        if this_try <= 1:
+            return
+        for pod in await self._listed(self._identity.selector_of_all_tries):
+            if int(pod["metadata"]["labels"][contract.LABEL_TRY]) < this_try and self._may_go(pod):
+                await self._delete(pod)
+
+    async def _attempt(self, found: Json | None) -> tuple[Json, bool]:
+        """Run one pod, found or made now, to its end; returns its last state, and whether it is gone without one."""
+        number = _number(found) if found else 1 + max((one["number"] for one in self._attempts), default=0)
+        body = found or self._manifest(number)
         watch = self._cluster.pods(self._namespace)
         with watch.follow(body["metadata"]["name"]) as follower:
-            pod = await admit(self._api, body, self._log, self._patience, self._make_room)
-            follower.start(pod)
+            if found:
+                pod = await adopt(self._api, found, self._log, self._patience)
+            else:
+                make_room = partial(self._delete_ended, before=number)
+                pod = await admit(self._api, body, self._log, self._patience, make_room)
+            follower.start(pod or body)
+            if pod is None:  # gone since it was found
+                follower.tell(None)
             self._last = follower
-            watch.start(pod["metadata"]["resourceVersion"])
+            watch.start(follower.pod["metadata"]["resourceVersion"])
             if self._attempts:
                 await self._delete_ended(before=number)
-            if outcome.held_back(pod):
+            if pod and outcome.held_back(pod):
                 await self._release(pod, number)
             pod = await self._follow(follower)
         return pod, not outcome.over(pod)
+
+    def _manifest(self, number: int) -> Json:
+        left = deadline.left(self._values, self._attempts)
+        left = None if left is None else max(1, left)  # the pause may have taken the last of it
+        return manifest.build(self._values, self._identity, number, self._attempts, left, held_back=self._held_back)
 
     async def _follow(self, follower: Follower) -> Json:
         """Follow a pod to its end, its log with it; returns it as it ended, or as it was before it was gone."""
@@ -192,19 +214,18 @@ class Runner:
             return True
         return bool(action == "delete_succeeded_pod" and outcome.succeeded(pod))
 
-    async def _make_room(self) -> bool:
-        """Delete what ended, when a quota refuses the next pod; returns whether there was anything."""
-        return await self._delete_ended()
+    async def _delete_ended(self, before: int) -> bool:
+        """Delete the pods of the attempts that ended, up to a number; returns whether there were any.
 
-    async def _delete_ended(self, before: int | None = None) -> bool:
-        """Delete the pods of the attempts that ended, up to a number; returns whether there were any."""
+        Asked for once the pod of that number exists, and also when a quota refuses it.
+        """
         going = [
             pod
             for pod in await self._pods()
             if outcome.over(pod)
             and self._may_go(pod)
             and "deletionTimestamp" not in pod["metadata"]
-            and (before is None or _number(pod) < before)
+            and _number(pod) < before
         ]
         for pod in going:
             await self._delete(pod)
@@ -213,14 +234,17 @@ class Runner:
     async def _delete(self, pod: Json) -> None:
         """Delete a pod: at once when it has ended, else with its own grace period."""
         grace_seconds = 0 if outcome.over(pod) else None
-        self._log.info("Deleting pod %s/%s", self._namespace, pod["metadata"]["name"])
+        if grace_seconds is None:  # of the other nobody need be told: each line costs Airflow several transactions
+            self._log.info("Deleting pod %s/%s", self._namespace, pod["metadata"]["name"])
         await self._patience.until_answered(lambda: self._api.delete_pod(pod, grace_seconds))
 
     async def _patch(self, name: str, spec: Json) -> None:
         await self._patience.until_answered(lambda: self._api.patch_pod(self._namespace, name, {"spec": spec}))
 
     async def _pods(self) -> list[Json]:
-        selector = self._identity.selector
+        return await self._listed(self._identity.selector)
+
+    async def _listed(self, selector: str) -> list[Json]:
         listed = await self._patience.until_answered(lambda: self._api.list_pods(self._namespace, selector))
         pods: list[Json] = listed["items"]
         return pods

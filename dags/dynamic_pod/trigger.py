@@ -17,8 +17,9 @@ from typing import Any, Final, cast
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
-from dynamic_pod import cluster, contract, manifest
-from dynamic_pod.api import ApiError
+from dynamic_pod import cluster, contract, deferral, manifest, templates
+from dynamic_pod.api import Backoff
+from dynamic_pod.connection import WrongConnection
 from dynamic_pod.end import End, without_pod
 from dynamic_pod.runner import Runner
 
@@ -27,6 +28,12 @@ FOR_TASKS: Final = (contract.XCOM_RESULT, contract.XCOM_POD_NAME, contract.XCOM_
 
 DELETE_SECONDS: Final = 20
 """How long the last pod's deletion may take; Airflow allows `on_kill` 30 s."""
+
+CONNECTION_SECONDS: Final = 60
+"""How long an Airflow connection is looked up again and again.
+
+Of one that it could not look up, Airflow says the same as of one that there is not.
+"""
 
 
 class DynamicPodTrigger(BaseTrigger):
@@ -52,7 +59,7 @@ class DynamicPodTrigger(BaseTrigger):
         self.kubernetes_conn_id = kubernetes_conn_id
         self.rendered = rendered
         self.retried = retried
-        self._values: manifest.Json | None = None
+        self._unrendered: Exception | None = None
         self._runner: Runner | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -63,17 +70,27 @@ class DynamicPodTrigger(BaseTrigger):
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Render what the scheduler started; of a trigger that a worker made, all would be rendered a second time.
 
-        Airflow decides by the newest version of the DAG, which may be another one than the worker had.
+        Airflow decides by the newest version of the DAG, which may be another one than the worker had. An error is kept
+        for `run`, where it ends the task; here it would make Airflow start a worker for that.
         """
-        if not self.rendered:
-            super().render_template_fields(context, jinja_env)
+        if self.rendered:
+            return
+        self.conf = json.dumps(context["dag_run"].conf)  # what its template says, for a hundredth of the time
+        try:
+            if templates.found_in(self.defaults, self.kubernetes_conn_id):
+                env = jinja_env or templates.as_of_a_dag(self.get_template_env())
+                self.defaults = self.render_template(self.defaults, context, env)
+                self.kubernetes_conn_id = self.render_template(self.kubernetes_conn_id, context, env)
+        except Exception as error:  # noqa: BLE001 (authors write templates)
+            self._unrendered = error
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Run the pod, end the task, and delete the pod once Airflow has recorded the end."""
         try:
+            self._check_rendered()
             await self._forget_earlier_tries()
             async with contextlib.AsyncExitStack() as door:
-                entered = await door.enter_async_context(cluster.enter(self.kubernetes_conn_id))
+                entered = await self._enter(door)
                 yield await self._event(await self._run(entered))
                 await _recorded()
                 await _undisturbed(self._leave(door.pop_all()))
@@ -87,24 +104,42 @@ class DynamicPodTrigger(BaseTrigger):
             await _recorded()
             await self.on_kill()
 
+    def _check_rendered(self) -> None:
+        if self._unrendered is not None:
+            raise self._unrendered
+
     async def _forget_earlier_tries(self) -> None:
         """Delete what an earlier try left: Airflow does so when a worker starts a task, but not when a trigger does."""
-        ti: Any = self.task_instance
-        if ti.try_number <= 1:
+        if self._identity.try_number <= 1:
             return
         try:
-            await asyncio.to_thread(_delete_xcoms, manifest.Identity.of(ti))
+            await asyncio.to_thread(_delete_xcoms, self._identity)
         except Exception:
             self.log.warning("The results of an earlier try could not be deleted", exc_info=True)
 
+    async def _enter(self, door: contextlib.AsyncExitStack) -> cluster.Cluster:
+        """Enter the cluster; waits a while for what a wait can mend, since a pod may run there already."""
+        backoff, clock = Backoff(), asyncio.get_running_loop().time
+        until, told = clock() + CONNECTION_SECONDS, False
+        while True:
+            try:
+                return await door.enter_async_context(cluster.enter(self.kubernetes_conn_id))
+            except WrongConnection:
+                raise
+            except Exception as error:
+                if clock() > until:
+                    raise
+                if not told:
+                    self.log.warning("Waiting for the connection %s: %r", self.kubernetes_conn_id, error)
+                told = True
+            await asyncio.sleep(backoff.seconds())
+
     async def _run(self, entered: cluster.Cluster) -> End:
-        conf = json.loads(self.conf)
         try:
-            self._values = manifest.merge(self.defaults, conf)
+            self._runner = self._make_runner(entered)
         except manifest.InvalidConf as error:
             return without_pod(str(error))
-        self._runner = self._make_runner(entered)
-        if sentence := manifest.unknown(conf, self.task_instance.dag_id):  # type: ignore[union-attr]
+        if sentence := manifest.unknown(json.loads(self.conf), self._identity.dag_id):
             self.log.warning("%s", sentence)
         return await self._runner.run()
 
@@ -114,26 +149,36 @@ class DynamicPodTrigger(BaseTrigger):
                 await self._in_time(self._runner.clean_up())
 
     async def on_kill(self) -> None:
-        """Somebody ended the task: its pods end too, each with its own grace period."""
-        if self._values is not None:  # else no pod was ever made
-            await _undisturbed(self._in_time(self._kill()))
+        """Somebody ended the task: its pods end too, each with its own grace period.
+
+        Airflow calls it, contrary to what it says, also when another triggerer has taken the task over; then they stay.
+        """
+        await _undisturbed(self._in_time(self._kill()))
 
     async def _kill(self) -> None:
-        async with cluster.enter(self.kubernetes_conn_id) as entered:
-            await self._make_runner(entered).kill()
+        if self._unrendered or await deferral.may_go_on(self._identity, self.log):
+            return
+        async with contextlib.AsyncExitStack() as door:
+            entered = await self._enter(door)
+            with contextlib.suppress(manifest.InvalidConf):  # no pod was ever made
+                await self._make_runner(entered).kill()
 
     def _make_runner(self, entered: cluster.Cluster) -> Runner:
-        ti: Any = self.task_instance
-        return Runner(entered, manifest.Identity.of(ti), self._values or {}, self.log)
+        values = manifest.merge(self.defaults, json.loads(self.conf))
+        return Runner(entered, self._identity, values, self.log)
+
+    @property
+    def _identity(self) -> manifest.Identity:
+        return manifest.Identity.of(cast(manifest.TaskInstance, self.task_instance))
 
     async def _in_time(self, deletion: Coroutine[Any, Any, None]) -> None:
         try:
             await asyncio.wait_for(deletion, DELETE_SECONDS)
-        except (TimeoutError, ApiError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, the task has ended)
             self.log.warning("The pod could not be deleted: %s", str(error) or "the API server did not answer in time")
 
     async def _event(self, end: End) -> TriggerEvent:
-        identity = manifest.Identity.of(cast(manifest.TaskInstance, self.task_instance))
+        identity = self._identity
         if identity.dag_id == contract.DAG_ID or (end.final and self.retried):
             return self._ended(end)
         # The XComs of an event are encoded twice (Airflow 3.3): REST does not mind, but a task would get text.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -11,6 +13,9 @@ from tests.support.cluster import Cluster
 from tests.support.fake_airflow import FakeAirflow
 from tests.support.operator_process import OPERATOR, OperatorProcess, away
 from tests.support.world import World
+
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="integration-tests-")
+"""Nothing that imports Airflow reads or writes somebody's own."""
 
 
 @pytest.fixture(scope="package")

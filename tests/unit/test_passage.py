@@ -107,6 +107,8 @@ def expected(spec: Json) -> Json:
         | {
             "app.kubernetes.io/managed-by": "airflow-container-job",
             "acj.dev/task": IDENTITY.fingerprint,
+            "acj.dev/task-instance": IDENTITY.of_all_tries,
+            "acj.dev/try": "1",
             "acj.dev/attempt": "1",
             "acj.dev/job-uid": UID,
         },

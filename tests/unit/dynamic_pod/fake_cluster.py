@@ -83,6 +83,8 @@ class FakeCluster:
         self.oldest_version = 0
         self.silent = False
         self.slow_deletion = 0.0
+        self.lost_answers = 0
+        self.goes_when_read = ""
         self.start_at, self.end_at = START, END
         self.port = 0
         self._events: list[tuple[int, str, Json]] = []
@@ -159,9 +161,14 @@ class FakeCluster:
             "creationTimestamp": now(),
         }
         pod["status"] = {"phase": "Pending"}
+        if self.lost_answers and request.transport is not None:
+            self.lost_answers -= 1
+            request.transport.abort()
         return web.json_response(self._put("ADDED", pod), status=201)
 
     async def read(self, request: web.Request) -> web.Response:
+        if request.match_info["name"] == self.goes_when_read:
+            self.vanish(self.goes_when_read)
         pod = self.pods.get(request.match_info["name"])
         return web.json_response(pod) if pod else _refusal(404, "NotFound", "no such pod")
 

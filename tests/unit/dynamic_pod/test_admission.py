@@ -57,6 +57,7 @@ def test_an_exceeded_quota_is_waited_for() -> None:
     [
         (403, "Forbidden", "violates PodSecurity restricted"),
         (422, "Invalid", "spec.volumes[0].name: Invalid value"),
+        (400, "BadRequest", 'strict decoding error: unknown field "spec.containers[0].securityContext.runAsNonroot"'),
         (404, "NotFound", 'namespaces "team" not found'),
     ],
 )
@@ -72,6 +73,18 @@ def test_a_refused_pod_ends_the_task_with_the_servers_words(refusal: tuple[int, 
         assert set(end.xcoms()) == {"outcome"}
 
     asyncio.run(run())
+
+
+def test_the_api_server_is_asked_to_refuse_fields_that_it_does_not_know() -> None:
+    """Else it drops them: a misspelt runAsNonRoot would run as root."""
+
+    async def scene(fake: FakeCluster, act: Act) -> None:
+        fake.end(await fake.pod())
+        await act.end()
+        (made,) = [request for request in fake.requests if request.startswith("POST")]
+        assert made.endswith("/pods?fieldValidation=Strict")
+
+    play(scene)
 
 
 def test_a_new_namespaces_service_account_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 
+import pytest
+
 from dynamic_pod import contract, manifest
+from dynamic_pod.runner import Runner
 from tests.unit.dynamic_pod.acting import VALUES, Act, again, play
-from tests.unit.dynamic_pod.fake_cluster import IDENTITY, NAMESPACE, FakeCluster, until
+from tests.unit.dynamic_pod.fake_cluster import IDENTITY, NAMESPACE, FakeCluster, Recorder, until
+
+QUOTA = (403, "Forbidden", 'pods "x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1')
 
 
 def test_a_restarted_runner_adopts_its_running_pod() -> None:
@@ -40,6 +46,86 @@ def test_a_restarted_runner_finds_the_pod_that_ended_meanwhile() -> None:
         assert (end.attempts[0]["exitCode"], end.attempts[0]["podName"]) == (5, name)
 
     again(scene)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.parametrize("refusal", [QUOTA, (403, "Forbidden", "violates PodSecurity restricted")])
+def test_what_would_be_refused_now_is_found_all_the_same(refusal: tuple[int, str, str], ended: bool) -> None:
+    """Quotas and rules are asked before anybody looks whether the pod exists."""
+
+    async def scene(fake: FakeCluster, first: Act, restart: Callable[[], Act]) -> None:
+        name = await fake.pod()
+        fake.start(name)
+        await fake.watched()
+        await first.kill()
+        if ended:
+            fake.end(name)
+        fake.refuse("POST", refusal)
+        second = restart()
+        await until(lambda: any("found again" in line for line in second.log.lines))
+        fake.end(name)
+        assert (await second.end()).succeeded
+        assert (fake.count("POST"), fake.count("DELETE")) == (1, 0)
+
+    again(scene)
+
+
+def test_a_pod_that_goes_while_a_restarted_runner_looks_for_it_has_been_an_attempt() -> None:
+    async def run() -> None:
+        fake = FakeCluster()
+        async with fake.serve() as cluster:
+            first = Act(cluster, VALUES)
+            name = await fake.pod()
+            fake.start(name)
+            await fake.watched()
+            await first.kill()
+            fake.goes_when_read = name
+            second = Act(cluster, VALUES)
+            fake.end(await fake.pod(2))
+            assert [one["reason"] for one in (await second.end()).attempts] == ["PodDeleted", "Completed"]
+
+    asyncio.run(run())
+
+
+def test_a_pod_whose_answer_got_lost_is_found_though_it_took_the_last_of_the_quota() -> None:
+    async def run() -> None:
+        fake = FakeCluster()
+        fake.lost_answers = 1
+        async with fake.serve() as cluster:
+            act = Act(cluster, VALUES)
+            name = await fake.pod()
+            fake.refuse("POST", *[QUOTA] * 1000)
+            fake.end(name)
+            assert (await act.end()).succeeded
+            assert list(fake.pods) == [name]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_a_further_try_ends_what_runs_of_those_before_it(stop: bool) -> None:
+    """And nothing of a later one, which a triggerer that was late may find."""
+
+    async def run() -> None:
+        fake = FakeCluster()
+        identities = [dataclasses.replace(IDENTITY, try_number=number, ti_id=f"id-{number}") for number in (1, 2, 3)]
+        other = dataclasses.replace(IDENTITY, task_id="other")
+        async with fake.serve() as cluster:
+            before, this, after = [manifest.build(VALUES, one, 1)["metadata"]["name"] for one in identities]
+            for identity in (identities[0], identities[2], other):
+                await cluster.api.create_pod(NAMESPACE, manifest.build(VALUES, identity, 1))
+            runner = Runner(cluster, identities[1], {**VALUES, "on_finish_action": "keep_pod"}, Recorder())
+            if stop:
+                await runner.kill()
+                assert before not in fake.pods
+            else:
+                running = asyncio.create_task(runner.run())
+                await until(lambda: this in fake.pods and before not in fake.pods)
+                running.cancel()
+            assert after in fake.pods
+            assert manifest.build(VALUES, other, 1)["metadata"]["name"] in fake.pods
+
+    asyncio.run(run())
 
 
 def test_a_pod_of_the_same_name_that_is_not_ours_is_left_alone() -> None:
@@ -85,6 +171,7 @@ def test_attempts_follow_each_other_and_each_records_those_before() -> None:
         assert [(one["number"], one["podName"]) for one in end.attempts] == [(1, first), (2, second), (3, third)]
         assert list(fake.pods) == [third]
         assert end.xcoms()["pod_name"] == third
+        assert not any("Deleting" in line for line in act.log.lines), "each line costs Airflow several transactions"
 
     play(scene, retries=2)
 

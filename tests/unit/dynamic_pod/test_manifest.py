@@ -118,6 +118,8 @@ def test_what_every_pod_has() -> None:
     assert pod["metadata"]["labels"] == {
         "app.kubernetes.io/managed-by": "airflow-container-job",
         "acj.dev/task": IDENTITY.fingerprint,
+        "acj.dev/task-instance": IDENTITY.of_all_tries,
+        "acj.dev/try": "1",
         "acj.dev/attempt": "1",
     }
     assert pod["metadata"]["annotations"] == {
@@ -178,6 +180,7 @@ def test_every_part_of_the_identity_makes_another_pod(field: str) -> None:
     other: Any = 7 if isinstance(getattr(IDENTITY, field), int) else "other"
     changed = dataclasses.replace(IDENTITY, **{field: other})
     assert changed.fingerprint != IDENTITY.fingerprint
+    assert (changed.of_all_tries == IDENTITY.of_all_tries) is (field in {"try_number", "ti_id"})
     assert manifest.pod_name("x", changed, 1) != manifest.pod_name("x", IDENTITY, 1)
 
 

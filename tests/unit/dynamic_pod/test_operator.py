@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +16,8 @@ from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow.serialization.decoders import smart_decode_trigger_kwargs
 from airflow.serialization.serialized_objects import DagSerialization
+from airflow.triggers.base import TaskFailedEvent
+from jinja2 import Undefined
 
 from dynamic_pod import contract, manifest
 from dynamic_pod.operator import AUTHOR_KEYS, DynamicPodOperator
@@ -158,6 +162,53 @@ def test_outputs_of_other_tasks_are_read_in_a_worker_first() -> None:
         task = DynamicPodOperator(task_id="run", docker_image_name="a", arguments=[output])
     assert task.start_from_trigger is False
     assert task.upstream_task_ids == {"upstream"}
+
+
+OF_THE_DAGS_OWN: dict[str, Any] = {
+    "user_defined_macros": {"bucket": "prod"},
+    "user_defined_filters": {"shout": str.upper},
+    "template_undefined": Undefined,
+    "template_searchpath": ["/templates"],
+    "render_template_as_native_obj": True,
+}
+
+
+@pytest.mark.parametrize("setting", OF_THE_DAGS_OWN)
+def test_where_a_dag_says_more_on_templates_a_worker_renders_them(setting: str) -> None:
+    """A triggerer knows nothing of it: a macro would be an empty text there."""
+    with DAG("own", schedule=None, start_date=NOW, **{setting: OF_THE_DAGS_OWN[setting]}):
+        templated = DynamicPodOperator(task_id="a", docker_image_name="a", env_vars={"BUCKET": "{{ bucket }}"})
+        plain = DynamicPodOperator(task_id="b", docker_image_name="a", env_vars={"BUCKET": "prod"})
+    assert (templated.start_from_trigger, plain.start_from_trigger) == (False, True)
+
+
+def test_where_a_dag_says_what_a_template_looks_like_a_worker_renders_them() -> None:
+    with DAG("own", schedule=None, start_date=NOW, jinja_environment_kwargs={"variable_start_string": "[["}):
+        task = DynamicPodOperator(task_id="run", docker_image_name="[[ ds }}")
+    assert not task.start_from_trigger
+
+
+def test_a_dags_macros_are_rendered_in_a_worker() -> None:
+    with DAG("own", schedule=None, start_date=NOW, user_defined_macros={"bucket": "prod"}):
+        task = DynamicPodOperator(task_id="run", docker_image_name="a", env_vars={"BUCKET": "{{ bucket }}"})
+    assert in_a_worker(task, {}).defaults["env_vars"] == {"BUCKET": "prod"}
+
+
+@pytest.mark.parametrize("template", ["{{ buckett }}", "{{ dag_run.conf['absent'] }}", "{{ 1 / 0 }}", "{{"])
+def test_what_cannot_be_rendered_ends_the_task_and_is_not_an_empty_text(template: str) -> None:
+    trigger = started(dag_with(docker_image_name="a", env_vars={"BUCKET": template}), {})
+
+    async def first() -> Any:
+        return await anext(trigger.run())
+
+    event = asyncio.run(first())
+    assert isinstance(event, TaskFailedEvent)
+    assert re.search("undefined|no attribute|by zero|unexpected", json.dumps(event.xcoms))
+
+
+def test_text_without_a_template_stays_as_it_is_byte_for_byte() -> None:
+    text = "a }} %} {x} \\n\n"
+    assert values(dag_with(docker_image_name="a", arguments=[text]), {})["arguments"] == [text]
 
 
 def test_a_mapped_task_goes_through_a_worker_which_hands_over() -> None:

@@ -5,104 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.comms import DeleteXCom, GetXCom, SetXCom, XComResult
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent
 
 from dynamic_pod import cluster, contract
 from dynamic_pod.api import Api
-from dynamic_pod.trigger import DynamicPodTrigger
 from dynamic_pod.worker import WorkerRun
 from tests.unit.dynamic_pod.fake_cluster import IDENTITY, NAMESPACE, FakeCluster, Recorder, now, until
-
-REMOVED = "a word from Airflow"
-"""Airflow cancels a trigger with some message once its end is recorded, or somebody ended the task."""
-
-
-class Triggerer:
-    """Runs triggers as TriggerRunner.run_trigger does."""
-
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-        self.killed = False
-        self._task: asyncio.Task[None] | None = None
-
-    def start(
-        self,
-        conf: Any,
-        *,
-        timeout_after: datetime | None = None,
-        try_number: int = 1,
-        retried: bool = False,
-        dag_id: str = contract.DAG_ID,
-    ) -> None:
-        trigger = DynamicPodTrigger(json.dumps(conf), {}, "kubernetes_default", retried=retried)
-        ti: Any = SimpleNamespace(
-            id=uuid.UUID(int=1), dag_id=dag_id, run_id="r", task_id="t", map_index=-1, try_number=try_number
-        )
-        trigger.task_instance = ti
-        trigger.timeout_after = timeout_after  # type: ignore[attr-defined]
-        self._task = asyncio.create_task(self._run(trigger))
-
-    async def _run(self, trigger: DynamicPodTrigger) -> None:
-        try:
-            async for event in trigger.run():
-                self.events.append(event)
-        except asyncio.CancelledError as cancelled:
-            if cancelled.args and trigger.timeout_after is None:  # type: ignore[attr-defined]
-                self.killed = True
-                await asyncio.wait_for(trigger.on_kill(), timeout=30)
-            raise
-
-    async def cancel(self, *message: str) -> None:
-        """Cancel as Airflow does: again and again, until the trigger is over."""
-        assert self._task is not None
-        async with asyncio.timeout(8):
-            while not self._task.done():
-                self._task.cancel(*message)
-                await asyncio.wait([self._task], timeout=0.05)
-
-    async def event(self) -> Any:
-        await until(lambda: self.events)
-        return self.events[0]
-
-
-Scene = Callable[[FakeCluster, Triggerer], Awaitable[None]]
-CONF = {"docker_image_name": "busybox"}
-
-
-@pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Scene], None]:
-    async def run(scene: Scene) -> None:
-        fake = FakeCluster()
-        async with fake.serve():
-            monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", connection(fake))
-            await scene(fake, Triggerer())
-            await until(lambda: not cluster._entries)  # the last one to leave closes the door
-
-    return lambda scene: asyncio.run(run(scene))
-
-
-def connection(fake: FakeCluster) -> str:
-    """An Airflow connection with a kubeconfig in it."""
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{fake.port}"}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-    }
-    return json.dumps(
-        {"conn_type": "kubernetes", "extra": {"kube_config": json.dumps(kubeconfig), "namespace": NAMESPACE}}
-    )
+from tests.unit.dynamic_pod.triggering import CONF, REMOVED, Scene, Triggerer, connection, with_supervisor
 
 
 def test_the_end_is_recorded_before_the_pod_is_deleted(play: Callable[[Scene], None]) -> None:
@@ -254,38 +168,6 @@ def test_failjob_asks_a_worker_to_end_a_task_that_airflow_would_try_again(
         assert not fake.pods
 
     play(scene)
-
-
-class Supervisor:
-    """Airflow's answers to a triggerer about XComs."""
-
-    def __init__(self, *, away: bool = False) -> None:
-        self.deleted: list[tuple[Any, ...]] = []
-        self.pushed: dict[str, Any] = {}
-        self.threads: set[int] = set()
-        self._away = away
-
-    def send(self, message: Any) -> Any:
-        if isinstance(message, SetXCom):
-            self.pushed[message.key] = message.value
-        if not isinstance(message, GetXCom | DeleteXCom):
-            return None
-        self.threads.add(threading.get_ident())
-        if self._away:
-            raise RuntimeError("no answer")
-        if isinstance(message, GetXCom):
-            return XComResult(key=message.key, value=None)
-        self.deleted.append((message.dag_id, message.run_id, message.task_id, message.map_index, message.key))
-        return None
-
-    async def asend(self, message: Any) -> Any:
-        return self.send(message)
-
-
-def with_supervisor(monkeypatch: pytest.MonkeyPatch, *, away: bool = False) -> Supervisor:
-    supervisor = Supervisor(away=away)
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
-    return supervisor
 
 
 def test_a_further_try_deletes_what_the_one_before_left(
