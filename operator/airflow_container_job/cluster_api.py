@@ -29,7 +29,7 @@ SINGLE: Final = "single"
 """Kind of all requests about a single object, of whichever; those that read many are of a kind by their path."""
 
 METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-"""Asks for the objects of a list without spec and status."""
+"""Asks for the objects of a list without spec and status. Of none, `items` is null then."""
 
 TROUBLES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
 """Refusals that are not about the one request; of those that read, 403 is another."""
@@ -89,14 +89,14 @@ class ClusterApi:
         params = {"fieldSelector": f"metadata.name={job.name}"}
         headers = {"Accept": METADATA}
         found = await self._request("GET", _jobs(job.namespace), kind=SINGLE, params=params, headers=headers)
-        return any(one["metadata"]["uid"] == job.uid for one in found["items"])
+        return any(one["metadata"]["uid"] == job.uid for one in found["items"] or ())
 
     async def uids(self, namespace: str | None) -> set[str]:
         """Those of all resources there are here (None: everywhere). Raises ClusterError."""
         params, headers = {"limit": str(PAGE)}, {"Accept": METADATA}
         found: set[str] = set()
         async for page in self._pages(_jobs(namespace), params, headers=headers):
-            found.update(one["metadata"]["uid"] for one in page["items"])
+            found.update(one["metadata"]["uid"] for one in page["items"] or ())
         return found
 
     async def patch_metadata(self, job: Job, finalizers: Sequence[str], annotations: Mapping[str, str]) -> Body:

@@ -52,11 +52,15 @@ def test_a_poisoned_pod_or_event_harms_nobody_else(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "annotation", ['{"uid": "UID", "generation": 1e999}', '{"uid": "UID", "decidedAt": "soon"}', ""]
+    ("name", "annotation"),
+    [
+        ("lost", ""),
+        ("endless", '{"uid": "UID", "generation": 1e999}'),
+        ("undated", '{"uid": "UID", "generation": 1, "decidedAt": "soon"}'),
+    ],
 )
-def test_a_job_whose_decision_is_overwritten_goes_on_with_its_run(world: World, annotation: str) -> None:
+def test_a_job_whose_decision_is_overwritten_goes_on_with_its_run(world: World, name: str, annotation: str) -> None:
     """Also by one who begins anew, and knows no more than what is in the resource."""
-    name = f"overwritten-{len(annotation)}"
     run = world.triggered(name)
     world.operator.kill()
     uid = world.namespace.job(name)["metadata"]["uid"]

@@ -34,7 +34,9 @@ class Server:
         if "watch" in request.query:
             return await self._watch(request)
         at = int(request.query.get("continue", 0))
-        items = [{"metadata": {"uid": uid}} for uid in self.uids[at : at + 1]]
+        items: list[Any] | None = [{"metadata": {"uid": uid}} for uid in self.uids[at : at + 1]]
+        if not items and "PartialObjectMetadataList" in request.headers["Accept"]:
+            items = None  # so a real one answers
         following = str(at + 1) if at + 1 < len(self.uids) else ""
         answer = {"items": items, "metadata": {"resourceVersion": "1", "continue": following}}
         return web.json_response(answer, status=self.statuses.get(request.path, 200))
@@ -157,6 +159,8 @@ def test_all_pages_tell_which_resources_there_are() -> None:
     async def act(server: Server, cluster: ClusterApi, _: BaseTestServer) -> None:
         server.uids = ["a", "b", "c"]
         assert await cluster.uids("team-a") == await cluster.uids(None) == {"a", "b", "c"}
+        server.uids = []
+        assert await cluster.uids("team-a") == set()
 
     play(act)
 
