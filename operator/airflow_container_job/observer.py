@@ -132,9 +132,8 @@ class Observer:
 
     async def run(self) -> None:
         """Ask, for ever."""
-        self._followed.tasks.asked_at = self._followed.changes.asked_at = (
-            _clock()
-        )  # not at once: the resources have to be known first
+        # Not at once: the resources have to be known first.
+        self._followed.tasks.asked_at = self._followed.changes.asked_at = _clock()
         self._count_at = min(self._count_at, _clock() + self._sweep_seconds)
         await self._try(self._airflow.count_live_runs)  # whether Airflow serves us at all: `/readyz` wants to know
         while True:
