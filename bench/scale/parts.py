@@ -111,7 +111,10 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 async def _clear(namespace: str) -> None:
-    """Remove what a part leaves; jobs under way without the operator, which would stop them one by one."""
+    """Remove what a part leaves, so that the next finds Airflow calm.
+
+    Jobs under way are ended without the operator, which would stop them one by one.
+    """
     path = f"/apis/acj.dev/v1alpha1/namespaces/{namespace}/airflowcontainerjobs"
     async with ApiServer(Cluster.find()) as api:
         left = [one["metadata"] for one in (await api.send("GET", path))["items"] if one["metadata"].get("finalizers")]
@@ -124,8 +127,10 @@ async def _clear(namespace: str) -> None:
         await every([one["name"] for one in left], release)
         await api.send("DELETE", path)
         if left:
+            airflow.end_all_runs()
             _scale_operator(1)
-    kubectl("delete", "namespace", namespace, "--wait=false")
+    with step("what it left to be gone"):
+        kubectl("delete", "namespace", namespace, "--timeout=600s")
 
 
 def _scale_operator(replicas: int) -> None:
