@@ -115,11 +115,17 @@ def earlier_attempts(pod: Pod) -> list[Attempt]:
     return found if ours else []
 
 
+def number(pod: Pod) -> int:
+    """The attempt's number by its label, which anybody may have written who can make pods; 1 where it is no number."""
+    text = (pod["metadata"].get("labels") or {}).get(contract.LABEL_ATTEMPT, "")
+    return int(text) if NUMBER.fullmatch(text) else 1
+
+
 def attempt(pod: Pod, *, deleted: bool = False) -> Attempt:
     """The attempt this pod is, as far as it has come; `deleted` says that the pod no longer exists."""
     ended = podstatus.end(pod)
     facts: Attempt = {
-        "number": _number(pod),
+        "number": number(pod),
         "podName": pod["metadata"]["name"],
         "reason": _reason(pod, ended, deleted=deleted),
         "message": _message(pod, ended),
@@ -148,12 +154,6 @@ def result(pod: Pod) -> Result:
 def words(pod: Pod) -> str:
     """The text the main container left when it ended: its result, or on failure the end of its log."""
     return (podstatus.main_end(pod).get("message") or "").strip()
-
-
-def _number(pod: Pod) -> int:
-    """The attempt's number by its label, which anybody may have written who can make pods; 1 where it is no number."""
-    text = (pod["metadata"].get("labels") or {}).get(contract.LABEL_ATTEMPT, "")
-    return int(text) if NUMBER.fullmatch(text) else 1
 
 
 def _reason(pod: Pod, ended: Mapping[str, Any], *, deleted: bool) -> str | None:

@@ -50,7 +50,7 @@ class Runner:
         """Run attempts until one succeeds or none is left."""
         try:
             await self._delete_earlier_tries()
-            found = max(await self._pods(), key=_number, default=None)
+            found = max(await self._pods(), key=outcome.number, default=None)
             self._attempts = [] if found is None else outcome.earlier_attempts(found)
             while True:
                 pod, gone = await self._attempt(found)
@@ -87,7 +87,7 @@ class Runner:
 
     async def _attempt(self, found: Json | None) -> tuple[Json, bool]:
         """Run one pod, found or made now, to its end; returns its last state, and whether it is gone without one."""
-        number = _number(found) if found else 1 + max((one["number"] for one in self._attempts), default=0)
+        number = outcome.number(found) if found else 1 + max((one["number"] for one in self._attempts), default=0)
         body = found or self._manifest(number)
         watch = self._cluster.pods(self._namespace)
         with watch.follow(body["metadata"]["name"]) as follower:
@@ -225,7 +225,7 @@ class Runner:
             if outcome.over(pod)
             and self._may_go(pod)
             and "deletionTimestamp" not in pod["metadata"]
-            and _number(pod) < before
+            and outcome.number(pod) < before
         ]
         for pod in going:
             await self._delete(pod)
@@ -248,7 +248,3 @@ class Runner:
         listed = await self._patience.until_answered(lambda: self._api.list_pods(self._namespace, selector))
         pods: list[Json] = listed["items"]
         return pods
-
-
-def _number(pod: Mapping[str, Any]) -> int:
-    return int(pod["metadata"]["labels"][contract.LABEL_ATTEMPT])

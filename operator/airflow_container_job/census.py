@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from airflow_container_job import health
+from airflow_container_job.clock import loop_time
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.echo import Echo
 from airflow_container_job.errors import ClusterError
@@ -38,15 +39,15 @@ class Census:
 
     async def run(self) -> None:
         """Ask, for ever."""
-        compare_at = _clock() + COMPARE_SECONDS
+        compare_at = loop_time() + COMPARE_SECONDS
         while True:
             health.beat()
             await asyncio.sleep(ROUND_SECONDS)
             try:
                 await self._ask_for_the_doubtful()
-                if _clock() >= compare_at:
+                if loop_time() >= compare_at:
                     await self._compare_all()
-                    compare_at = _clock() + COMPARE_SECONDS
+                    compare_at = loop_time() + COMPARE_SECONDS
             except ClusterError as error:
                 log.warning("It cannot be asked which resources there are: %s", error)
 
@@ -69,7 +70,3 @@ class Census:
         log.info("Resource %s is gone, and its watch has not told of it", uid)
         self._echo.forget(uid)
         self._memory.job_gone(uid)
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

@@ -6,18 +6,14 @@ and its end brings no herd. For one event loop.
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+from airflow_container_job.clock import loop_time
 from airflow_container_job.errors import AirflowDenied, AirflowError, AirflowUnreachable, DagDenied
 
 T = TypeVar("T")
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()
 
 
 class Gate:
@@ -26,7 +22,7 @@ class Gate:
     FIRST: Final = 1.0
     LONGEST: Final = 30.0
 
-    def __init__(self, clock: Callable[[], float] = _clock) -> None:
+    def __init__(self, clock: Callable[[], float] = loop_time) -> None:
         """`clock`: seconds; by default those by which a look is put off."""
         self._clock = clock
         self._failures = 0

@@ -7,13 +7,13 @@ server that is away, so neither ever fails it; of them readiness tells.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, NamedTuple
 
 from airflow_container_job import metrics
+from airflow_container_job.clock import loop_time
 
 STUCK_SECONDS: Final = 600.0
 """How long a task may go without a beat; one that waits for its turn to write to Airflow rests meanwhile."""
@@ -34,7 +34,7 @@ class Pulse:
 
     def __init__(self, part: _Part) -> None:
         self.part = part
-        self.beat_at: float | None = _clock()
+        self.beat_at: float | None = loop_time()
         """None while it waits for something to do, for however long that may be."""
 
 
@@ -60,7 +60,7 @@ class _Part:
     def problem(self) -> str:
         if self._ended:
             return "one of its tasks has ended"
-        now = _clock()
+        now = loop_time()
         late = max((now - pulse.beat_at for pulse in self._pulses if pulse.beat_at is not None), default=0.0)
         return f"it has not got on for {late:.0f} s" if late > STUCK_SECONDS else ""
 
@@ -72,7 +72,7 @@ _own: Final[ContextVar[Pulse | None]] = ContextVar("pulse", default=None)
 def beat() -> None:
     """Say that this task gets on."""
     if (pulse := _own.get()) is not None:
-        pulse.beat_at = _clock()
+        pulse.beat_at = loop_time()
 
 
 def rest() -> None:
@@ -129,7 +129,3 @@ class Health:
 
 def _show(name: str, problem: Problem) -> None:
     metrics.CHECK.labels(name).set_function(lambda: float(not problem()))
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

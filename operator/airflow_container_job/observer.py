@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from airflow_container_job import health, metrics
 from airflow_container_job.abandoned import Abandoned
 from airflow_container_job.airflow_api import AirflowApi
+from airflow_container_job.clock import loop_time
 from airflow_container_job.errors import AirflowDenied, AirflowError, AirflowUnreachable
 from airflow_container_job.facts import LOST, DagRun, Trouble
 from airflow_container_job.followed import STUCK_SECONDS, Followed, Run
@@ -104,10 +105,10 @@ class Observer:
 
         `run_after`: as Airflow has told it, if it has; `pod_ended`: of its newest pod; None while it has none.
         """
-        self._followed.add(dag_run_id, Run(uid, dag_id, _clock(), run_after))
+        self._followed.add(dag_run_id, Run(uid, dag_id, loop_time(), run_after))
         if unread:
             self._unread = True
-            self._count_at = min(self._count_at, _clock() + UNREAD_PAUSE)
+            self._count_at = min(self._count_at, loop_time() + UNREAD_PAUSE)
         if pod_ended is not None:
             self.pod_moved(dag_run_id, ended=pod_ended)
         self._stir.set()
@@ -115,7 +116,7 @@ class Observer:
     def pod_moved(self, dag_run_id: str, *, ended: bool) -> None:
         """The run's pod was seen: alive, then nothing is expected of Airflow, or ended."""
         if dag_run_id in self._followed:
-            self._followed.pod_moved(dag_run_id, ended=ended, now=_clock())
+            self._followed.pod_moved(dag_run_id, ended=ended, now=loop_time())
             self._stir.set()
 
     def forget(self, dag_run_id: str) -> None:
@@ -127,14 +128,14 @@ class Observer:
 
         `may_come`: whether Airflow may make it yet, as a request for it got no answer.
         """
-        self._abandoned.add(dag_id, dag_run_id, _clock(), may_come=may_come)
+        self._abandoned.add(dag_id, dag_run_id, loop_time(), may_come=may_come)
         self._stir.set()
 
     async def run(self) -> None:
         """Ask, for ever."""
         # Not at once: the resources have to be known first.
-        self._followed.tasks.asked_at = self._followed.changes.asked_at = _clock()
-        self._count_at = min(self._count_at, _clock() + self._sweep_seconds)
+        self._followed.tasks.asked_at = self._followed.changes.asked_at = loop_time()
+        self._count_at = min(self._count_at, loop_time() + self._sweep_seconds)
         await self._try(self._airflow.count_live_runs)  # whether Airflow serves us at all: `/readyz` wants to know
         while True:
             await self._until_due()
@@ -153,7 +154,7 @@ class Observer:
     async def _until_due(self) -> None:
         while True:
             self._stir.clear()
-            now = _clock()
+            now = loop_time()
             try:
                 due = min(self._followed.tasks.due(now), self._followed.changes.due(now))
                 async with asyncio.timeout_at(min(due, self._count_at, self._abandoned.due)):
@@ -163,7 +164,7 @@ class Observer:
 
     async def _ask(self) -> None:
         await self._ask_for_tasks_if_due()
-        now = _clock()
+        now = loop_time()
         if now >= self._followed.changes.due(now):
             await self._ask_for_runs()
         if now >= self._abandoned.due:
@@ -174,25 +175,25 @@ class Observer:
             await self._look_at_the_stuck()
 
     async def _ask_for_tasks_if_due(self) -> None:
-        now = _clock()
+        now = loop_time()
         if now >= self._followed.tasks.due(now):
             await self._ask_for_tasks()
 
     async def _ask_for_tasks(self, overlap: timedelta = TASK_OVERLAP) -> None:
         """List the tasks of the generic DAG that have ended since the last question, of runs that should be over."""
-        self._followed.tasks.asked_at = _clock()
+        self._followed.tasks.asked_at = loop_time()
         if not self._followed.tasks.runs:
             return
         since = self._tasks_since - overlap
         for run in await self._airflow.ended_tasks(self._dag_id, since, self._followed.oldest_expected()):
             self._tasks_since = max(self._tasks_since, run.ended_at or self._tasks_since)
             if run.dag_run_id in self._followed:
-                self._tally.task_ended(run.dag_run_id, _clock())
+                self._tally.task_ended(run.dag_run_id, loop_time())
                 self._report(run)
 
     async def _ask_for_runs(self) -> None:
         """List the runs that ended, or were marked otherwise, since the last question; of other DAGs those begun."""
-        now, self._followed.changes.asked_at = datetime.now(UTC), _clock()
+        now, self._followed.changes.asked_at = datetime.now(UTC), loop_time()
         since = self._runs_since - self._airflow.behind - OVERLAP
         for run in await self._airflow.changed_runs(since):
             self._tally.run_ended(run.dag_run_id)
@@ -205,7 +206,7 @@ class Observer:
     async def _count(self) -> None:
         """Count the live runs, and list them all when there are more, or fewer, than we know of."""
         count = await self._airflow.count_live_runs()
-        now = _clock()
+        now = loop_time()
         self._count_at = now + self._sweep_seconds
         surprise = self._tally.surprised(count, len(self._followed), now)
         age = now - self._listed_at
@@ -222,9 +223,9 @@ class Observer:
             await self._compare_all([*self._followed])
         except AirflowError:
             self._unread |= unread
-            self._count_at = min(self._count_at, _clock() + UNREAD_PAUSE)
+            self._count_at = min(self._count_at, loop_time() + UNREAD_PAUSE)
             raise
-        self._listed_at = _clock()
+        self._listed_at = loop_time()
 
     async def _compare_all(self, followed: list[str]) -> None:
         await self._ask_for_tasks()
@@ -242,7 +243,7 @@ class Observer:
         """Read a run by itself, if it is followed still."""
         if (run := self._followed.get(dag_run_id)) is None:
             return
-        run.read_at = _clock()
+        run.read_at = loop_time()
         try:
             found = await self._airflow.read(run.dag_id, dag_run_id)
         except (AirflowUnreachable, AirflowDenied):
@@ -253,7 +254,7 @@ class Observer:
 
     async def _look_at_the_stuck(self) -> None:
         """Look why runs do not get on, before their pod or after it: DAG by DAG, however many runs there are."""
-        now = _clock()
+        now = loop_time()
         self._stuck_at = now + STUCK_SECONDS
         if self._followed.overdue(now, OVERDUE_SECONDS, OVERDUE_OVERLAP.total_seconds()):
             await self._ask_for_tasks(OVERDUE_OVERLAP)
@@ -277,7 +278,3 @@ class Observer:
             except Exception:  # one poisoned object must not end the service of all others
                 log.exception("What Airflow says of DagRun %s cannot be taken in", run.dag_run_id)
         self._followed.told(run)
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

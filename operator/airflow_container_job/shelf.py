@@ -6,11 +6,11 @@ would take turn after turn from jobs that can run. For one event loop.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from airflow_container_job.clock import loop_time
 from airflow_container_job.facts import Trouble
 
 
@@ -21,10 +21,6 @@ class _Aside:
     pause: float
 
 
-def _clock() -> float:
-    return asyncio.get_running_loop().time()
-
-
 class Shelf:
     """The ids of what was refused, and until when it is left alone."""
 
@@ -33,7 +29,7 @@ class Shelf:
     KEPT: Final = 600.0
     """Seconds after which a refusal is forgotten that nobody has met again: there may be no such job any more."""
 
-    def __init__(self, clock: Callable[[], float] = _clock) -> None:
+    def __init__(self, clock: Callable[[], float] = loop_time) -> None:
         """`clock`: seconds; by default those by which a look is put off."""
         self._clock = clock
         self._aside: dict[str, _Aside] = {}
