@@ -7,7 +7,9 @@ for them only, since it loads hundreds of models (docs/decisions/0002). Within a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -129,6 +131,29 @@ def _present_certificate(tls: ssl.SSLContext, configuration: Configuration) -> N
         tls.load_cert_chain(configuration.cert_file, configuration.key_file)
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """Knows the programs it has started: the client library hands out nothing by which a plugin could be ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._programs: list[asyncio.SubprocessTransport] = []
+
+    async def subprocess_exec(self, *args: Any, **options: Any) -> tuple[asyncio.SubprocessTransport, Any]:
+        """Start a program, with a process group of its own: many a plugin is a script that starts another one."""
+        started = await super().subprocess_exec(*args, **options, start_new_session=True)
+        self._programs.append(started[0])
+        return started
+
+    async def kill_programs(self) -> None:
+        """End them all, and what they have started."""
+        for program in self._programs:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program.get_pid(), signal.SIGKILL)
+            program.close()
+            while program.get_returncode() is None:  # noqa: ASYNC110 (its exit is told to the client library only)
+                await asyncio.sleep(0.01)
+
+
 def _load(source: dict[str, Any] | str | None, context: str | None) -> tuple[Configuration, Credentials]:
     """Read a kubeconfig and run its exec plugin, if any. Waits for both, so it runs in a thread, with its own loop."""
     from kubernetes_asyncio import config  # noqa: PLC0415 (for kubeconfigs only)
@@ -136,10 +161,13 @@ def _load(source: dict[str, Any] | str | None, context: str | None) -> tuple[Con
 
     configuration = Configuration()
     load = config.load_kube_config_from_dict if isinstance(source, dict) else config.load_kube_config
-    try:
-        loader = asyncio.run(asyncio.wait_for(load(source, context, configuration), PLUGIN_SECONDS))
-    except TimeoutError:
-        raise NoCredentials(f"the kubeconfig's credentials did not come within {PLUGIN_SECONDS} s") from None
+    loop = _Loop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        try:
+            loader = runner.run(asyncio.wait_for(load(source, context, configuration), PLUGIN_SECONDS))
+        except TimeoutError:
+            runner.run(loop.kill_programs())
+            raise NoCredentials(f"the kubeconfig's credentials did not come within {PLUGIN_SECONDS} s") from None
     ends: datetime | None = getattr(loader, "exec_plugin_expiry", None)
     left = max(RETRY_SECONDS, (ends - datetime.now(UTC)).total_seconds() / 2) if ends else RENEW_SECONDS
     return configuration, Credentials(configuration.api_key.get("BearerToken"), left)

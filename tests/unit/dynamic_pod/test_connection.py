@@ -19,6 +19,7 @@ import pytest
 from dynamic_pod import access, connection
 from dynamic_pod.access import Access
 from dynamic_pod.api import Api, ApiError
+from tests.support.wait import until
 from tests.unit.dynamic_pod.fake_cluster import NAMESPACE, Clock, FakeCluster
 
 DAGS = Path(connection.__file__).parents[1]
@@ -222,11 +223,21 @@ def test_a_plugin_that_fails_is_waited_for(tmp_path: Path, monkeypatch: pytest.M
     asyncio.run(run())
 
 
-def test_a_plugin_that_hangs_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin = tmp_path / "plugin"
-    plugin.write_text("#!/bin/sh\nexec sleep 1000\n")
+def test_a_plugin_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it has started: the triggerer, which asks again and again, must not gather them."""
+    plugin, started = tmp_path / "plugin", tmp_path / "started"
+    plugin.write_text(f"#!/bin/sh\nsleep 1000 &\necho $$ $! >{started}.part\nmv {started}.part {started}\nwait\n")
     plugin.chmod(0o755)
-    monkeypatch.setattr(access, "PLUGIN_SECONDS", 0.1)
+    monkeypatch.setattr(access, "PLUGIN_SECONDS", 2)
     user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}
     with pytest.raises(access.NoCredentials, match="did not come within"):
         reached({"kube_config": kubeconfig(user)}, monkeypatch)
+    until("both have ended", lambda: not any(alive(int(pid)) for pid in started.read_text().split()))
+
+
+def alive(pid: int) -> bool:
+    """Whether this process goes on; one that has ended may wait for its parent."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
