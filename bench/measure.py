@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Self
 
 from bench import asked
-from bench.contenders import Burst
-from bench.processes import usage
+from bench.contenders import Burst, Refused
+from bench.processes import DRIVER, MACHINE, usage
 from dev.progress import say
 
 CALM: Final = 0.3
@@ -19,7 +20,10 @@ CALM: Final = 0.3
 PATIENCE: Final = 120.0
 
 AFTERWARDS: Final = 2.0
-"""Seconds after a burst in which requests and writes still count: what is written last is the finalizer off."""
+"""Seconds after a burst in which CPU time, requests and writes still count: pods are deleted, finalizers taken off."""
+
+LOOKS: Final = (0.1, 0.5)
+"""Seconds between two looks at one job, and at many: no time is known more closely, and each look costs something."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,11 @@ class Measured:
     def whole(self) -> bool:
         """Whether all were over in time."""
         return self.over == self.count
+
+    @property
+    def used(self) -> float:
+        """CPU seconds of the whole machine, without what measuring took: ways are asked for differently."""
+        return self.cpu[MACHINE] - self.cpu.get(DRIVER, 0.0)
 
 
 class Memory:
@@ -70,31 +79,40 @@ class Memory:
 
 def measure(kind: str, burst: Burst, count: int, cap: float, *, may_fail: bool = False) -> Measured:
     """Run one burst. One that fails ends the measurement, unless it may: then what failed is not over."""
-    began, since, before = time.monotonic(), datetime.now(UTC), usage(memory_too=False)
-    with Memory() as memory:
-        burst.start()
-        while len(states := burst.states()) < count and time.monotonic() - began < cap:
-            time.sleep(0.5)
-    wall, after = time.monotonic() - began, usage(memory_too=False)
-    failed = sum(state != "good" for state in states)
-    if failed:
-        say(f"{kind}: {failed} of {count} failed")
-        if not may_fail:
-            raise SystemExit(1)
-    if len(states) < count:
-        burst.stop()
-    else:
-        time.sleep(AFTERWARDS)
-    return Measured(
-        kind,
-        count,
-        len(states) - failed,
-        round(wall, 2),
-        after.since(before),
-        memory.highest,
-        asked.requests(since),
-        asked.writes(since),
-    )
+    states: Sequence[str] = ()
+    try:
+        began, since, before = time.monotonic(), datetime.now(UTC), usage(memory_too=False)
+        try:
+            with Memory() as memory:
+                burst.start()
+                while len(states := burst.states()) < count and time.monotonic() - began < cap:
+                    time.sleep(LOOKS[count > 1])
+        except Refused as error:
+            if not may_fail:
+                raise
+            say(f"{kind}: given up: {error}")
+        wall = time.monotonic() - began
+        failed = sum(state != "good" for state in states)
+        if failed:
+            say(f"{kind}: {failed} of {count} failed")
+            if not may_fail:
+                raise SystemExit(1)
+        if len(states) == count:
+            time.sleep(AFTERWARDS)
+        spent = usage(memory_too=False).since(before)
+        return Measured(
+            kind,
+            count,
+            len(states) - failed,
+            round(wall, 2),
+            spent,
+            memory.highest,
+            asked.requests(since),
+            asked.writes(since),
+        )
+    finally:
+        if len(states) < count:  # else runs go on without their namespace, and disturb what is measured next
+            burst.stop()
 
 
 def settle() -> None:

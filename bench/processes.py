@@ -37,6 +37,7 @@ PARTS: Final = {
 
 POSTGRES: Final = "postgres"
 DRIVER: Final = "this measurement"
+MACHINE: Final = "whole machine"
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -62,7 +63,7 @@ class Usage:
         """CPU seconds of each part in between; a part that began anew counts from its new start."""
         spent = {part: seconds - earlier.cpu.get(part, 0.0) for part, seconds in self.cpu.items()}
         known = {part: round(value if value >= 0 else self.cpu[part], 1) for part, value in spent.items()}
-        return {**known, "whole machine": round(self.machine - earlier.machine, 1)}
+        return {**known, MACHINE: round(self.machine - earlier.machine, 1)}
 
 
 def usage(*, memory_too: bool = True) -> Usage:

@@ -10,6 +10,7 @@ from typing import Final
 from bench import plots, results
 from bench.figures import Spread, ratio
 from bench.measure import AFTERWARDS, Measured
+from bench.processes import DRIVER, MACHINE
 
 NAMES: Final = {
     "jobs": "bare Kubernetes Jobs",
@@ -20,15 +21,15 @@ NAMES: Final = {
 }
 
 HEAD: Final = f"{'kind':<18} {'at once':>7} {'over':>5} {'wall s':>8} {'CPU s':>8}  requests, writes per job"
-TOTAL: Final = "whole machine"
 OURS: Final = "container-jobs"
+REST: Final = "rest of the machine"
 
 
 def line(one: Measured) -> str:
     """A burst in a line."""
     written = one.writes["operator"]
     per_job = f"{sum(one.requests.values()) / one.count:.2f}, {sum(written.values()) / one.count:.2f}"
-    return f"{one.kind:<18} {one.count:>7} {one.over:>5} {one.wall:>8.1f} {one.cpu[TOTAL]:>8.1f}  {per_job}"
+    return f"{one.kind:<18} {one.count:>7} {one.over:>5} {one.wall:>8.1f} {one.used:>8.1f}  {per_job}"
 
 
 class Run:
@@ -43,7 +44,7 @@ class Run:
         return [one for one in self.found if (one.kind, one.count) == (kind, count)]
 
     def ratio(self, kind: str, base: str, count: int, what: Callable[[Measured], float]) -> Spread | None:
-        """Compare two kinds; with the whole machine's CPU or the wall time of bursts that were cut, a lower bound."""
+        """Compare two kinds; with the CPU or the wall time of bursts that were cut, a lower bound."""
         ours, theirs = self.of(kind, count), self.of(base, count)
         if not ours or not theirs:
             return None
@@ -86,14 +87,16 @@ def pace(one: Measured) -> float:
 
 
 def cpu(one: Measured) -> float:
-    return one.cpu[TOTAL]
+    return one.used
 
 
-def write(found: Sequence[Measured]) -> None:
-    """Print and keep what the whole run says."""
+def write(found: Sequence[Measured], *, keep: bool) -> None:
+    """Print what the run says, and keep it: a run of all ways and sizes takes the place of the last one."""
     run = Run(found)
     tables = [_times(run), _components(run), _per_job(run), _aims(run)]
     print("", *tables, sep="\n\n")
+    if not keep:
+        return
     for count in run.counts:
         bars = {NAMES[kind]: _typical(run.of(kind, count)) for kind in run.kinds if run.of(kind, count)}
         plots.bars(f"bench-cpu-{count}", f"{count} at once: CPU seconds by component", "CPU seconds", bars)
@@ -101,7 +104,9 @@ def write(found: Sequence[Measured]) -> None:
             NAMES[kind]: {"wall": median(map(wall, run.of(kind, count)))} for kind in run.kinds if run.of(kind, count)
         }
         plots.bars(f"bench-wall-{count}", f"{count} at once: until all are over", "seconds", walls)
-    results.save("bench", "The same container, run in five ways", [asdict(one) for one in found], tables)
+    at, on = results.now(), results.machine()
+    about = f"The same container, run in five ways, {at}"
+    results.save("bench", about, [{"measured": at, "machine": on, **asdict(one)} for one in found], tables, [on])
 
 
 def _times(run: Run) -> str:
@@ -116,6 +121,7 @@ def _times(run: Run) -> str:
                 [
                     NAMES[kind] if over == count else f"{NAMES[kind]}: {over} of {count} ended well in its time",
                     count,
+                    len(some),
                     f"{median(map(wall, some)):.1f}",
                     run.ratio(kind, "jobs", count, wall) or "",
                     f"{median(map(cpu, some)):.0f}",
@@ -123,15 +129,15 @@ def _times(run: Run) -> str:
                 ]
             )
     return results.table(
-        ["way", "at once", "wall s", "times bare Jobs", "CPU s, whole machine", "times bare Jobs"], rows
+        ["way", "at once", "rounds", "wall s", "times bare Jobs", "CPU s, whole machine", "times bare Jobs"], rows
     )
 
 
 def _typical(some: Sequence[Measured]) -> dict[str, float]:
     """CPU seconds by component of the burst in the middle; what no component is known for is the rest."""
     one = sorted(some, key=cpu)[len(some) // 2]
-    named = {part: used for part, used in one.cpu.items() if part != TOTAL and used >= 0.05}
-    return named | {"rest": round(one.cpu[TOTAL] - sum(named.values()), 1)}
+    named = {part: used for part, used in one.cpu.items() if part not in {MACHINE, DRIVER} and used >= 0.05}
+    return named | {REST: round(one.used - sum(named.values()), 1)}
 
 
 def _components(run: Run) -> str:
@@ -140,13 +146,14 @@ def _components(run: Run) -> str:
     used = {kind: _typical(run.of(kind, count)) for kind in columns}
     memory = {kind: sorted(run.of(kind, count), key=cpu)[len(run.of(kind, count)) // 2].memory for kind in columns}
     parts = sorted({part for parts in used.values() for part in parts})
-    rows = [
-        [part, *(f"{used[kind].get(part, 0):.1f} s, {memory[kind].get(part, 0):.0f} MB" for kind in columns)]
-        for part in parts
-    ]
+    rows = [[part, *(_used(used[kind].get(part, 0), memory[kind].get(part)) for kind in columns)] for part in parts]
     return f"CPU and highest memory by component, {count} at once:\n\n" + results.table(
         ["component", *(NAMES[kind] for kind in columns)], rows
     )
+
+
+def _used(seconds: float, megabytes: float | None) -> str:
+    return f"{seconds:.1f} s" + ("" if megabytes is None else f", {megabytes:.0f} MB")
 
 
 def _per_job(run: Run) -> str:
@@ -172,9 +179,12 @@ def _aims(run: Run) -> str:
     rows: list[list[object]] = []
 
     def judge(aim: str, value: Spread | None, limit: float, *, least: bool = False) -> None:
-        if value is not None:
-            reached = value.middle >= limit if least else value.middle <= limit
-            rows.append([aim, f"{'≥' if least else '≤'} {limit}", value, "yes" if reached else "no"])
+        wanted = f"{'≥' if least else '≤'} {limit}"
+        if value is None:
+            rows.append([aim, wanted, "not measured", ""])
+            return
+        reached = value.middle >= limit if least else value.middle <= limit
+        rows.append([aim, wanted, value, "yes" if reached else "no"])
 
     judge("one job alone, wall time, times a bare Job", run.ratio(OURS, "jobs", 1, wall), 1.6)
     for count in (30, 100):

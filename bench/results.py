@@ -1,4 +1,4 @@
-"""Where results go: bench/results/, as JSON with the date and the machine, and as a table to read.
+"""Where results go: bench/results/, as JSON with the time and the machine, and as a table to read.
 
 Used by every benchmark. Names no host and no path.
 """
@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +23,6 @@ def machine() -> dict[str, Any]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     answer = subprocess.run(["kubectl", "version", "-o", "json"], capture_output=True, text=True, check=True).stdout
     return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "cores": os.cpu_count(),
         "memory_gib": round(memory),
         "kernel": platform.release().partition("-")[0],
@@ -32,17 +31,28 @@ def machine() -> dict[str, Any]:
     }
 
 
-def save(name: str, about: str, data: Any, tables: Sequence[str]) -> None:
-    """Write a benchmark's results: `name`.json with everything, `name`.md to read, with its plots if there are any."""
+def now() -> str:
+    """When something was measured."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def save(name: str, about: str, data: Any, tables: Sequence[str], machines: Iterable[Mapping[str, Any]]) -> None:
+    """Write a benchmark's results: `name`.json with everything, `name`.md to read, with its plots if there are any.
+
+    `machines`: what `machine` told when each part was measured.
+    """
     FOLDER.mkdir(exist_ok=True)
-    told = machine()
-    (FOLDER / f"{name}.json").write_text(json.dumps({"machine": told, "results": data}, indent=1) + "\n")
+    (FOLDER / f"{name}.json").write_text(json.dumps({"results": data}, indent=1) + "\n")
+    on = sorted({_described(one) for one in machines})
     plots = [f"![{plot.stem}]({plot.name})" for plot in sorted(FOLDER.glob(f"{name}-*.png"))]
-    on = (
-        f"{told['date']}, {told['cores']} cores, {told['memory_gib']} GiB, Kubernetes {told['kubernetes']}, "
-        f"Airflow {told['airflow']}"
+    (FOLDER / f"{name}.md").write_text("\n\n".join([f"# {about}", *on, *tables, *plots]) + "\n")
+
+
+def _described(told: Mapping[str, Any]) -> str:
+    return (
+        f"Measured on {told['cores']} cores, {told['memory_gib']} GiB, Kubernetes {told['kubernetes']}, "
+        f"Airflow {told['airflow']}."
     )
-    (FOLDER / f"{name}.md").write_text("\n\n".join([f"# {about}", on, *tables, *plots]) + "\n")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

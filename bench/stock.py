@@ -21,8 +21,8 @@ _EXEC: Final = ("exec", "-i", "--namespace=airflow", "deployment/airflow", "--co
 def installed(api: Api, name: str, *dags: str) -> Iterator[None]:
     """Put a file with these DAGs into the folder that Airflow's parts share, and take it out again."""
     source = Path(__file__).parent / "dags" / name
-    kubectl(*_EXEC, "sh", "-c", f"cat > {_FOLDER}/{name}", stdin=source.read_text())
     try:
+        kubectl(*_EXEC, "sh", "-c", f"cat > {_FOLDER}/{name}", stdin=source.read_text())
         until(f"Airflow has the DAGs of {name}", lambda: _known(api) >= set(dags), seconds=180)
         yield
     finally:

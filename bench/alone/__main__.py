@@ -1,8 +1,8 @@
 """The operator's own ceiling: `python -m bench.alone`, against a fake Airflow that answers at once.
 
 The operator runs as a process of its own, with the rights it has in the cluster, on the kind cluster's API server; the
-installed one is away meanwhile, and so is the installed Airflow, which is never quite still. Each scene is played on a
-fresh namespace with a fresh operator.
+installed one is away meanwhile, and so is the installed Airflow, which is never quite still, and which forgets its runs
+by that. Each scene is played on a fresh namespace with a fresh operator.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ import argparse
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from bench.alone import report, scenes
 from bench.alone.api_server import Json
 from bench.alone.stage import Stage, stage
+from dev import paths, progress
+from dev.errors import Stop
 from tests.support.cluster import Cluster
 from tests.support.operator_process import AIRFLOW, OPERATOR, away
 
@@ -51,12 +54,17 @@ def main() -> None:
     parser.add_argument("--count", type=int, action="append", help="instead of the scene's own counts")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # being terminated must mend it all, too
-    cluster = Cluster.find()
-    cluster.install_crd()
-    with away(cluster, OPERATOR), away(cluster, AIRFLOW):
-        for name in options.scene or SCENES:
-            for count in options.count or SCENES[name][1]:
-                asyncio.run(play(cluster, name, count))
+    progress.start()
+    try:
+        with paths.lock():
+            cluster = Cluster.find()
+            cluster.install_crd()
+            with away(cluster, OPERATOR), away(cluster, AIRFLOW):
+                for name in options.scene or SCENES:
+                    for count in options.count or SCENES[name][1]:
+                        asyncio.run(play(cluster, name, count))
+    except Stop as stop:
+        sys.exit(str(stop))
 
 
 if __name__ == "__main__":

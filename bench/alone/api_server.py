@@ -67,6 +67,16 @@ class ApiServer:
             answer: Json = json.loads(text)
             return answer
 
+    async def empty(self, path: str) -> None:
+        """Delete all of a collection; of very many the API server deletes as many as it can within a minute."""
+        for _ in range(10):
+            try:
+                await self.send("DELETE", path, {"gracePeriodSeconds": 0})
+                return
+            except RuntimeError:
+                continue
+        raise RuntimeError(f"{path} cannot be emptied")
+
     async def written(self) -> Counter[str]:
         """What has been written so far of the kinds that the operator writes."""
         async with self.session.get("/metrics") as response:

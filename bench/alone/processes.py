@@ -90,7 +90,7 @@ def usage(**pids: int) -> Usage:
     seen = processes.usage(memory_too=False)
     ours = {name: cpu_seconds(pid) for name, pid in pids.items()}
     driver = seen.cpu[processes.DRIVER] - sum(ours.values())  # else they would count twice
-    return Usage(seen.at, {**seen.cpu, processes.DRIVER: driver, **ours, "whole machine": seen.machine})
+    return Usage(seen.at, {**seen.cpu, processes.DRIVER: driver, **ours, processes.MACHINE: seen.machine})
 
 
 def cpu_seconds(pid: int) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from bench import plots, results
@@ -25,12 +24,13 @@ def keep(scene: str, count: int, rounds: list[Json]) -> None:
     """Put this beside what was measured before, and draw all anew."""
     path = results.FOLDER / f"{NAME}.json"
     known: Played = json.loads(path.read_text())["results"] if path.exists() else {}
-    measured = datetime.now(UTC).strftime("%Y-%m-%d")
-    known.setdefault(scene, {})[str(count)] = [{"measured": measured, **one} for one in rounds]
+    measured = {"measured": results.now(), "machine": results.machine()}
+    known.setdefault(scene, {})[str(count)] = [measured | one for one in rounds]
     results.FOLDER.mkdir(exist_ok=True)
     draw(known)
     about = "The operator alone, against an Airflow that answers at once"
-    results.save(NAME, about, known, [one for one in tables(known) if one])
+    machines = [one["machine"] for scene in known.values() for rounds in scene.values() for one in rounds]
+    results.save(NAME, about, known, [one for one in tables(known) if one], machines)
 
 
 def tables(played: Played) -> list[str]:

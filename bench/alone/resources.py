@@ -32,6 +32,9 @@ AGO: Final = 3600.0
 ENDED: Final = b'"completionTime"'
 """What the text of a resource has in it once its end is recorded."""
 
+BROKEN: Final = b'{"type":"ERROR"'
+"""How a watch tells that it cannot go on from where it was."""
+
 MERGE: Final = "application/merge-patch+json"
 
 
@@ -100,19 +103,9 @@ class Resources:
             path = f"{self.path}/{one['metadata']['name']}"
             await self._api.send("PATCH", path, {"metadata": {"finalizers": None}}, kind=MERGE)
 
-        await self._empty(f"/api/v1/namespaces/{self._namespace}/pods")
+        await self._api.empty(f"/api/v1/namespaces/{self._namespace}/pods")
         await every([one for one in await self._list() if one["metadata"].get("finalizers")], release)
-        await self._empty(self.path)
-
-    async def _empty(self, path: str) -> None:
-        """Delete what is there; of very many the API server deletes as many as it can within a minute at a time."""
-        for _ in range(10):
-            try:
-                await self._api.send("DELETE", path, {"gracePeriodSeconds": 0})
-                return
-            except RuntimeError:
-                continue
-        raise RuntimeError(f"{path} cannot be emptied")
+        await self._api.empty(self.path)
 
 
 class Ends:
@@ -143,6 +136,8 @@ class Ends:
                 async for chunk in response.content.iter_any():
                     *lines, rest = (rest + chunk).split(b"\n")
                     for line in lines:
+                        if line.startswith(BROKEN):
+                            raise RuntimeError(f"the watch broke: {line!r}")
                         if ENDED not in line:  # four of five: reading them all would take the operator's time
                             continue
                         body = json.loads(line)["object"]

@@ -16,8 +16,11 @@ from bench.figures import percentile
 RUN_SECONDS: Final = 1.0
 """How long a run lasts."""
 
-IDLE_SECONDS: Final = 60.0
-"""How long nothing is made to happen: one sweep's time."""
+IDLE_SECONDS: Final = 300.0
+"""How long nothing is made to happen: five sweeps' time, since an idle operator takes a clock tick now and then."""
+
+TOLD_SECONDS: Final = 30.0
+"""After which each has said once that Airflow is away."""
 
 PER_SECOND: Final = 5
 TRICKLE_SECONDS: Final = 30
@@ -145,7 +148,7 @@ async def away(stage: Stage, count: int) -> Json:
     await stage.airflow.rule(RUN_SECONDS, away=True)
     waiting = [f"waiting-{number}" for number in range(count)]
     await stage.create(waiting)
-    await asyncio.sleep(IDLE_SECONDS / 2)  # each says once what it waits for
+    await asyncio.sleep(TOLD_SECONDS)
     before = await stage.look()
     await asyncio.sleep(AWAY_SECONDS)
     grown = (await stage.look()).since(before)

@@ -11,7 +11,8 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 from bench.scale import floors, parts, report, simulation
 from dev import engine, install, paths, progress, up
@@ -22,22 +23,24 @@ PARTS = ("floors", "burst", "steady", "live")
 
 async def _measure(options: argparse.Namespace) -> None:
     for part in options.part:
-        for each in _each(part, options):
-            figures = {"part": part, **await each}
-            print(json.dumps(figures, indent=1), flush=True)
-            report.write(figures)
+        for play in _each(part, options):
+            async with parts.stage() as on:
+                figures = {"part": part, **await play(on)}
+                print(json.dumps(figures, indent=1), flush=True)
+                report.write(figures)  # before what it left is cleared up, which may fail
 
 
-def _each(part: str, options: argparse.Namespace) -> Iterator[Awaitable[parts.Figures]]:
+def _each(part: str, options: argparse.Namespace) -> Iterator[Callable[[parts.Stage], Awaitable[parts.Figures]]]:
     if part == "floors":
-        yield from (measure(options.floor) for measure in (floors.pods, floors.runs))
+        yield from (partial(measure, count=options.floor) for measure in (floors.pods, floors.runs))
     elif part == "burst":
-        yield from (parts.burst(count, 5.0) for count in options.count)
+        yield from (partial(parts.burst, count=count, duration=5.0) for count in options.count)
     elif part == "steady":
         for rate in options.rate:
-            yield from (parts.steady(rate, in_flight, 60.0) for in_flight in options.in_flight)
+            for in_flight in options.in_flight:
+                yield partial(parts.steady, rate=rate, in_flight=in_flight, seconds=60.0)
     else:
-        yield parts.live(options.live, 20.0, 60.0)
+        yield partial(parts.live, count=options.live, rate=20.0, seconds=60.0)
 
 
 def main() -> None:

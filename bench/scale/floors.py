@@ -15,10 +15,10 @@ from bench import stock
 from bench.alone.resources import every
 from bench.contenders import Api, Runs
 from bench.measure import measure
-from bench.processes import DRIVER
-from bench.scale.journal import follow
+from bench.processes import DRIVER, MACHINE
+from bench.scale.journal import TERMINAL, follow
 from bench.scale.load import resource
-from bench.scale.parts import Figures, stage
+from bench.scale.parts import PATIENCE, Figures, Stage
 from dynamic_pod import contract
 from dynamic_pod.manifest import Identity, build, merge
 from tests.support.cluster import Cluster, Namespace
@@ -28,45 +28,43 @@ SECONDS: Final = 1.0
 """How long a pod's container runs."""
 
 
-async def pods(count: int) -> Figures:
+async def pods(on: Stage, count: int) -> Figures:
     """So many pods as the trigger makes them, at once; each is deleted when it has ended."""
-    async with stage() as on:
-        path = f"/api/v1/namespaces/{on.namespace}/pods"
-        gone: set[str] = set()
+    path = f"/api/v1/namespaces/{on.namespace}/pods"
+    gone: set[str] = set()
 
-        async def see(version: str) -> None:
-            async with asyncio.TaskGroup() as deletions:
-                async for kind, body in follow(on.api, path, version):
-                    meta = body["metadata"]
-                    if kind == "DELETED":
-                        gone.add(meta["name"])
-                    elif body["status"].get("phase") == "Succeeded" and "deletionTimestamp" not in meta:
-                        deletions.create_task(
-                            on.api.send("DELETE", f"{path}/{meta['name']}", {"gracePeriodSeconds": 0})
-                        )
-                    if len(gone) == count:
-                        return
+    async def see(version: str) -> None:
+        async with asyncio.TaskGroup() as deletions:
+            async for kind, body in follow(on.api, path, version):
+                meta = body["metadata"]
+                if kind == "DELETED":
+                    gone.add(meta["name"])
+                elif body["status"].get("phase") in TERMINAL and "deletionTimestamp" not in meta:
+                    deletions.create_task(on.api.send("DELETE", f"{path}/{meta['name']}", {"gracePeriodSeconds": 0}))
+                if len(gone) == count:
+                    return
 
-        async def create(number: int) -> None:
-            await on.api.send("POST", path, _pod(on.namespace, number))
+    async def create(number: int) -> None:
+        await on.api.send("POST", path, _pod(on.namespace, number))
 
-        listed = await on.api.send("GET", f"{path}?limit=1")
-        on.sampler.begin()
-        began = time.monotonic()
-        seeing = asyncio.create_task(see(listed["metadata"]["resourceVersion"]))
-        await every(range(count), create)
-        await seeing
-        return _figures("pods", count, time.monotonic() - began, on.sampler.figures()["cpu_seconds"])
+    listed = await on.api.send("GET", f"{path}?limit=1")
+    on.sampler.begin()
+    began = time.monotonic()
+    seeing = asyncio.create_task(see(listed["metadata"]["resourceVersion"]))
+    await every(range(count), create)
+    await asyncio.wait_for(seeing, PATIENCE)
+    return _figures("pods", count, time.monotonic() - began, on.sampler.figures()["cpu_seconds"])
 
 
-async def runs(count: int) -> Figures:
+async def runs(on: Stage, count: int) -> Figures:
     """So many DagRuns at once whose only task ends in its trigger, at once."""
     cluster = Cluster.find()
     api = Api(cluster)
-    async with stage() as on:
-        burst = Runs(api, Namespace(cluster, on.namespace), count, DAG, {})
-        with stock.installed(api, "bench_nothing.py", DAG):
-            measured = await asyncio.to_thread(measure, DAG, burst, count, 300)
+    burst = Runs(api, Namespace(cluster, on.namespace), count, DAG, {})
+    with stock.installed(api, "bench_nothing.py", DAG):
+        measured = await asyncio.to_thread(measure, DAG, burst, count, PATIENCE)
+    if not measured.whole:
+        raise RuntimeError(f"only {measured.over} of {count} DagRuns were over within {PATIENCE:.0f} s")
     return _figures("DagRuns", count, measured.wall, measured.cpu)
 
 
@@ -77,7 +75,7 @@ def most_per_second(cpu_ms: float) -> float:
 
 def _figures(what: str, count: int, wall: float, cpu: dict[str, float]) -> Figures:
     """`cpu`: of all parts and of the whole machine, without which this measurement's own share is told."""
-    used = cpu["whole machine"] - cpu.get(DRIVER, 0.0)
+    used = cpu[MACHINE] - cpu.get(DRIVER, 0.0)
     return {
         "what": what,
         "count": count,

@@ -1,4 +1,4 @@
-"""What is measured, part by part, each in a namespace of its own.
+"""What is measured, part by part, each on a stage of its own: a namespace.
 
 Called by __main__. A part ends with an error rather than with figures when a watch broke; jobs that were not over in
 time, or failed, are counted and shown.
@@ -10,12 +10,13 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import Any, Final
 
 from bench.alone.api_server import ApiServer
 from bench.alone.resources import MERGE, every
+from bench.measure import settle
 from bench.processes import Usage, usage
 from bench.scale import airflow
 from bench.scale.journal import Journal, Times
@@ -91,15 +92,18 @@ class Stage:
 
     def figures(self, jobs: Sequence[Times], ended: Sequence[Times]) -> Figures:
         """Figures of the jobs that were asked for, and of those that ended."""
-        return {**summary(jobs, ended), **self.sampler.figures(), "airflow": airflow.lags(self.began)}
+        self.journal.check()
+        if not ended:
+            raise RuntimeError("no job ended while it was measured")
+        return {**summary(jobs, ended), **self.sampler.figures()}
 
 
 @asynccontextmanager
 async def stage() -> AsyncIterator[Stage]:
     """A namespace for one part; what it leaves is let go without the operator, which would stop every run by itself."""
     namespace = f"scale-{uuid.uuid4().hex[:6]}"
-    kubectl("create", "namespace", namespace)
     try:
+        kubectl("create", "namespace", namespace)
         async with ApiServer(Cluster.find()) as api:
             made = Stage(api, namespace)
             sampling = asyncio.create_task(made.sampler.run())
@@ -118,19 +122,28 @@ async def _clear(namespace: str) -> None:
     path = f"/apis/acj.dev/v1alpha1/namespaces/{namespace}/airflowcontainerjobs"
     async with ApiServer(Cluster.find()) as api:
         left = [one["metadata"] for one in (await api.send("GET", path))["items"] if one["metadata"].get("finalizers")]
-        if left:
-            _scale_operator(0)
 
         async def release(name: str) -> None:
             await api.send("PATCH", f"{path}/{name}", {"metadata": {"finalizers": None}}, kind=MERGE)
 
-        await every([one["name"] for one in left], release)
-        await api.send("DELETE", path)
-        if left:
-            airflow.end_all_runs()
-            _scale_operator(1)
+        with _no_operator() if left else nullcontext():
+            await every([one["name"] for one in left], release)
+            await api.empty(path)
+            if left:
+                airflow.end_all_runs()
     with step("what it left to be gone"):
         kubectl("delete", "namespace", namespace, "--timeout=600s")
+        await asyncio.to_thread(settle)
+
+
+@contextmanager
+def _no_operator() -> Iterator[None]:
+    """The operator is away for the block."""
+    try:
+        _scale_operator(0)
+        yield
+    finally:
+        _scale_operator(1)
 
 
 def _scale_operator(replicas: int) -> None:
@@ -138,79 +151,83 @@ def _scale_operator(replicas: int) -> None:
     kubectl("rollout", "status", "deployment/operator", "--namespace=airflow-container-job", "--timeout=120s")
 
 
-async def burst(count: int, duration: float) -> Figures:
+async def burst(on: Stage, count: int, duration: float) -> Figures:
     """All at once."""
-    async with stage() as on:
-        jobs = await on.load.burst(*[duration] * count)
-        applied = time.monotonic()
-        await on.until(f"{count} jobs at once", lambda: all(job.over for job in jobs))
-        begun = min(job.applied for job in jobs)
-        figures = on.figures(jobs, jobs)
-        over = [job.over for job in jobs if job.over]
-        seconds = max(over, default=time.monotonic()) - begun
-        return {
-            "jobs": count,
-            "pod_seconds": duration,
-            "applying_took_seconds": round(applied - begun, 1),
-            "all_over_after_seconds": round(seconds, 1),
-            "jobs_per_second": round(len(over) / seconds, 1),
-            **figures,
-        }
+    jobs = await on.load.burst(*[duration] * count)
+    applied = time.monotonic()
+    await on.until(f"{count} jobs at once", lambda: all(job.over for job in jobs))
+    begun = min(job.applied for job in jobs)
+    figures = on.figures(jobs, jobs)
+    over = [job.over for job in jobs if job.over]
+    seconds = max(over, default=time.monotonic()) - begun
+    return {
+        "jobs": count,
+        "pod_seconds": duration,
+        "applying_took_seconds": round(applied - begun, 1),
+        "all_over_after_seconds": round(seconds, 1),
+        "jobs_per_second": round(len(over) / seconds, 1),
+        **figures,
+        "airflow": airflow.lags(on.began),
+    }
 
 
-async def steady(rate: float, in_flight: int, seconds: float) -> Figures:
+async def steady(on: Stage, rate: float, in_flight: int, seconds: float) -> Figures:
     """So many per second while so many are under way: each takes as long as it takes for as many to come after it."""
     duration = in_flight / rate
-    async with stage() as on:
-        with step(f"{in_flight} under way"):
-            await on.load.steady(rate, max(duration, SETTLING), duration)
-        on.sampler.begin()
-        on.began = begun = time.time()
-        since = time.monotonic()
-        jobs = await on.load.steady(rate, seconds, duration)
-        until = time.monotonic()
-        await on.until("the last to be accepted", lambda: all(job.accepted for job in jobs), 60)
-        everything = on.journal.jobs.values()
-        ended = [job for job in everything if job.pod_ended and since <= job.pod_ended <= until]
-        await on.until("the ends to be known", lambda: all(job.over for job in ended), 60)
-        figures = on.figures(jobs, ended)
-        return {"rate": rate, "in_flight": in_flight, "seconds": round(time.time() - begun, 1), **figures}
+    with step(f"{in_flight} under way"):
+        await on.load.steady(rate, max(duration, SETTLING), duration)
+    on.sampler.begin()
+    since = time.monotonic()
+    jobs = await on.load.steady(rate, seconds, duration)
+    until = time.monotonic()
+    await on.until("the last to be accepted", lambda: all(job.accepted for job in jobs), 60)
+    everything = on.journal.jobs.values()
+    ended = [job for job in everything if job.pod_ended and since <= job.pod_ended <= until]
+    await on.until("the ends to be known", lambda: all(job.over for job in ended), 60)
+    figures = on.figures(jobs, ended)
+    return {
+        "rate": rate,
+        "in_flight": in_flight,
+        "jobs": len(jobs),
+        "ended": len(ended),
+        "jobs_per_second": round(len(ended) / (until - since), 1),
+        "seconds": round(time.monotonic() - since, 1),
+        **figures,
+    }
 
 
-async def live(count: int, rate: float, seconds: float) -> Figures:
+async def live(on: Stage, count: int, rate: float, seconds: float) -> Figures:
     """So many live resources, most of them waiting their turn, and so many more per second; then the operator anew.
 
     Pods run for half a minute. Whether as many end per second as are added is for Airflow to show.
     """
-    async with stage() as on:
-        await on.load.burst(*[30.0] * count)
-        await on.until("the first to end", lambda: any(job.over for job in on.journal.jobs.values()))
-        on.sampler.begin()
-        on.began = begun = time.time()
-        since = time.monotonic()
-        before = _live(on.journal)
-        added = await on.load.steady(rate, seconds, 30.0)
-        until = time.monotonic()
-        ended = [job for job in on.journal.jobs.values() if job.pod_ended and since <= job.pod_ended <= until]
-        over = [job for job in on.journal.jobs.values() if job.over and since <= job.over <= until]
-        await on.until("the ends to be known", lambda: all(job.over for job in ended), 60)
-        figures = on.figures([], ended)
-        return {
-            "live": count,
-            "live_before": before,
-            "live_afterwards": _live(on.journal),
-            "added_per_second": round(len(added) / (until - since), 1),
-            "jobs_per_second": round(len(over) / (until - since), 1),
-            "seconds": round(time.time() - begun, 1),
-            **figures,
-            "operator_anew": await _restart(on),
-        }
+    await on.load.burst(*[30.0] * count)
+    await on.until("the first to end", lambda: any(job.over for job in on.journal.jobs.values()))
+    on.sampler.begin()
+    since = time.monotonic()
+    before = _live(on.journal)
+    added = await on.load.steady(rate, seconds, 30.0)
+    until = time.monotonic()
+    ended = [job for job in on.journal.jobs.values() if job.pod_ended and since <= job.pod_ended <= until]
+    over = [job for job in on.journal.jobs.values() if job.over and since <= job.over <= until]
+    await on.until("the ends to be known", lambda: all(job.over for job in ended), 60)
+    figures = on.figures([], ended)
+    return {
+        "live": count,
+        "live_before": before,
+        "live_afterwards": _live(on.journal),
+        "added_per_second": round(len(added) / (until - since), 1),
+        "jobs_per_second": round(len(over) / (until - since), 1),
+        "seconds": round(time.monotonic() - since, 1),
+        **figures,
+        "operator_anew": await _restart(on),
+    }
 
 
 async def _restart(on: Stage) -> Figures:
     """Kill the operator, and see when the next one knows all there is, and has written what happened meanwhile."""
-    kubectl("delete", "pod", "--namespace=airflow-container-job", _OPERATOR, "--grace-period=0", "--force")
     killed = time.monotonic()
+    kubectl("delete", "pod", "--namespace=airflow-container-job", _OPERATOR, "--grace-period=0", "--force")
     told: list[re.Match[str]] = []
     while not told and time.monotonic() < killed + PATIENCE:
         await asyncio.sleep(0.5)

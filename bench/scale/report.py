@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from bench import plots, results
@@ -30,7 +29,7 @@ def write(figures: Figures) -> None:
     file = results.FOLDER / f"{NAME}.json"
     earlier = json.loads(file.read_text())["results"] if file.exists() else []
     parts = [one for one in earlier if name_of(one) != name_of(figures)]
-    parts.append({"measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **figures})
+    parts.append({"measured": results.now(), "machine": results.machine(), **figures})
     parts.sort(key=lambda one: (list(SIZES).index(one["part"]), one.get("rate", 0), one[SIZES[one["part"]]]))
     at_least = [one for one in parts if one["part"] == "floors"]
     jobs = parts[len(at_least) :]
@@ -45,7 +44,7 @@ def write(figures: Figures) -> None:
             title = part if rate is None else f"{part} {rate:g} a second"
             plots.lines(f"{NAME}-{title.replace(' ', '-')}", title, (size, "seconds"), curves)
     tables = [*([_floors(at_least)] if at_least else []), *([_latencies(jobs), _usage(jobs)] if jobs else [])]
-    results.save(NAME, ABOUT, parts, tables)
+    results.save(NAME, ABOUT, parts, tables, [one["machine"] for one in parts])
 
 
 def _floors(parts: Sequence[Figures]) -> str:
@@ -65,7 +64,7 @@ def _latencies(parts: Sequence[Figures]) -> str:
         [
             name_of(one),
             one["measured"],
-            one.get("jobs_per_second", one.get("rate", "")),
+            one.get("jobs_per_second", ""),
             *(f"{one[name].get('p50', '')} / {one[name].get('p99', '')}" for name in LATENCIES),
             one["failed"],
             one["not_over"],

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import pytest
+
+from bench import measure as measuring
+from bench import report
+from bench.__main__ import Bench
 from bench.asked import OPERATOR, parse_access, parse_audit
+from bench.contenders import Refused
 from bench.figures import Spread, percentile, ratio
-from bench.measure import Measured
+from bench.measure import Measured, measure
 from bench.processes import Process, part_of
 from bench.report import Run, wall
 from bench.results import table
@@ -47,6 +53,75 @@ def test_what_the_operator_asks_anyway_is_not_a_jobs_doing() -> None:
     ours = Measured("container-jobs", 1, 1, 8.0, {}, {}, {"GET dagRuns": 1, "POST dagRuns": 1}, {"operator": {}})
     assert Run([bare, ours]).requests_per_job(1) == Spread(1.0, 1.0, 1.0)
     assert Run([bare]).requests_per_job(1) is None
+
+
+class Burst:
+    """One of three containers that behaves as a test says."""
+
+    def __init__(self, *states: str, refused: str = "") -> None:
+        self._states, self._refused = states, refused
+        self.stopped = False
+
+    def start(self) -> None:
+        if self._refused:
+            raise Refused(self._refused)
+
+    def states(self) -> list[str]:
+        return [*self._states]
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+@pytest.fixture
+def nothing_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cluster, and no waiting."""
+    monkeypatch.setattr("bench.asked.requests", lambda _since: {})
+    monkeypatch.setattr("bench.asked.writes", lambda _since: {})
+    monkeypatch.setattr(measuring, "AFTERWARDS", 0.0)
+
+
+@pytest.mark.usefixtures("nothing_asked")
+def test_a_burst_that_may_fail_is_told_as_far_as_it_came() -> None:
+    cut = Burst("good", "failed")
+    assert measure("stock", cut, 3, 0.0, may_fail=True).over == 1
+    refused = Burst(refused="500")
+    assert measure("stock", refused, 3, 60.0, may_fail=True).over == 0
+    assert cut.stopped
+    assert refused.stopped
+
+
+@pytest.mark.usefixtures("nothing_asked")
+def test_a_burst_that_must_not_fail_ends_the_measurement_and_leaves_no_runs() -> None:
+    refused = Burst(refused="500")
+    with pytest.raises(Refused, match="500"):
+        measure("rest", refused, 3, 60.0)
+    failed = Burst("good", "failed")
+    with pytest.raises(SystemExit):
+        measure("rest", failed, 3, 0.0)
+    assert refused.stopped
+    assert failed.stopped
+
+
+def test_what_measuring_takes_is_no_ways_doing() -> None:
+    assert Measured("jobs", 1, 1, 5.0, {"whole machine": 9.0, "this measurement": 2.5}, {}).used == 6.5
+
+
+def test_an_aim_that_was_not_measured_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    written: dict[str, dict[str, int]] = {"operator": {}, "airflow": {}}
+    ours = Measured("container-jobs", 1, 1, 8.0, {"whole machine": 3.0}, {}, {}, written)
+    report.write([ours], keep=False)
+    assert "| 30 at once, jobs per second, times those of KubernetesPodOperator | ≥ 15 | not measured |" in (
+        capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(("counts", "whole"), [((1, 30, 100), True), ((1, 30), False)])
+def test_only_a_run_of_everything_is_kept(counts: tuple[int, ...], whole: bool) -> None:
+    bench = Bench.__new__(Bench)
+    kinds = [*report.NAMES]
+    bench.found = [Measured(kind, count, count, 1.0, {}, {}) for kind in kinds for count in counts]
+    assert bench.whole is whole
 
 
 def access(at: str, address: str, method: str, path: str) -> str:

@@ -1,5 +1,6 @@
 """The parts of bench/scale that only compute: which process belongs to what, when what happened, and the figures."""
 
+import asyncio
 import os
 
 import pytest
@@ -10,6 +11,7 @@ from bench.scale.floors import most_per_second
 from bench.scale.journal import Journal, Times
 from bench.scale.latencies import summary
 from bench.scale.load import resource
+from bench.scale.parts import Stage
 
 
 def test_only_what_happened_counts() -> None:
@@ -41,6 +43,24 @@ def test_the_journal_keeps_the_first_time_of_each_step() -> None:
     journal.see_resource({"metadata": {"name": "stranger"}, "status": {"phase": "Succeeded"}})
     assert (job.pod_created, job.accepted, job.succeeded) == (created, accepted, True)
     assert job.over is not None
+
+
+def test_a_watch_that_broke_gives_no_figures() -> None:
+    """What it did not see would be counted as never having happened."""
+
+    async def broken() -> None:
+        raise RuntimeError("the watch broke")
+
+    async def look() -> None:
+        on = Stage(ApiServer.__new__(ApiServer), "somewhere")
+        with pytest.raises(RuntimeError, match="no job ended"):
+            on.figures([], [])
+        on.journal._tasks.append(asyncio.create_task(broken()))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="the watch broke"):
+            on.figures([], [Times(applied=0.0)])
+
+    asyncio.run(look())
 
 
 @pytest.mark.parametrize(
