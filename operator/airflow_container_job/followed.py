@@ -42,7 +42,6 @@ class Run:
     since: float
     run_after: datetime | None = None
     """As Airflow has told it; None until then."""
-    podless: bool = True
     running: bool = False
     """Whether Airflow has said so."""
     read_at: float = 0.0
@@ -56,6 +55,10 @@ class Followed:
         """`dag_id`: the generic DAG."""
         self._dag_id = dag_id
         self._runs: dict[str, Run] = {}
+        self._podless: set[str] = set()
+        """Those without a pod, as far as is known: few, as the next ones, so that a look costs little beside many."""
+        self._not_begun: set[str] = set()
+        """Those of DAGs of one's own of which Airflow has not said that they run."""
         self.tasks = Cadence(idle=float("inf"))
         """When to ask for ended tasks, which tell the ends of the generic DAG's runs."""
         self.changes = Cadence(idle=IDLE_PAUSE)
@@ -78,12 +81,17 @@ class Followed:
         """Follow a run that has no pod yet, as far as is known; one that is followed already stays as it is."""
         if dag_run_id not in self._runs:
             self._runs[dag_run_id] = run
+            self._podless.add(dag_run_id)
+            if run.dag_id != self._dag_id:
+                self._not_begun.add(dag_run_id)
             self._asker(run.dag_id).expect(dag_run_id, run.since + PODLESS_SECONDS)
 
     def drop(self, dag_run_id: str) -> None:
         """Do not follow this run any more."""
         if (run := self._runs.pop(dag_run_id, None)) is not None:
             self._asker(run.dag_id).drop(dag_run_id)
+            self._podless.discard(dag_run_id)
+            self._not_begun.discard(dag_run_id)
 
     def pod_moved(self, dag_run_id: str, *, ended: bool, now: float) -> None:
         """Take in that this run's pod was seen: alive, then nothing is expected of Airflow, or ended."""
@@ -91,9 +99,9 @@ class Followed:
         asker = self._asker(run.dag_id)
         if not ended:
             asker.drop(dag_run_id)
-        elif run.podless or asker.since(dag_run_id) is None:
+        elif dag_run_id in self._podless or asker.since(dag_run_id) is None:
             asker.expect(dag_run_id, now + ENDED_SECONDS)
-        run.podless = False
+        self._podless.discard(dag_run_id)
 
     def told(self, run: DagRun) -> None:
         """Take in Airflow's word on a run."""
@@ -101,6 +109,10 @@ class Followed:
             self.drop(run.dag_run_id)
         elif (known := self._runs.get(run.dag_run_id)) is not None:
             known.running, known.run_after = run.state == "running", run.run_after
+            if known.running:
+                self._not_begun.discard(run.dag_run_id)
+            elif known.dag_id != self._dag_id:
+                self._not_begun.add(run.dag_run_id)
 
     def oldest_expected(self) -> datetime | None:
         """The `run_after` before which no run of the generic DAG should be over; None where that is not known.
@@ -113,28 +125,28 @@ class Followed:
 
     def not_begun(self) -> set[str]:
         """DAGs of one's own with runs of which Airflow has not said that they run."""
-        return {run.dag_id for run in self._runs.values() if run.dag_id != self._dag_id and not run.running}
+        return {self._runs[run].dag_id for run in self._not_begun}
 
     def overdue(self, now: float, at_least: float, at_most: float) -> bool:
         """Whether the end of a run of the generic DAG has been expected, after its pod's, for a time between these."""
         late = {*self.tasks.late(now, at_least)} - {*self.tasks.late(now, at_most)}
-        return any(not self._runs[run].podless for run in late)
+        return not late <= self._podless
 
     def stuck(self, now: float) -> set[str]:
         """DAGs with runs that do not get on."""
-        return {run.dag_id for dag_run_id, run in self._runs.items() if self._is_stuck(dag_run_id, run, now)}
+        podless = (self._runs[run] for run in self._podless if now - self._runs[run].since > STUCK_SECONDS)
+        waiting = {run.dag_id for run in podless if run.dag_id == self._dag_id or not run.running}
+        return waiting | {self._runs[run].dag_id for run in self._late(now, STUCK_SECONDS)}
 
     def late(self, now: float) -> list[str]:
         """Runs that went on for long after their pods and were not read for long, longest first."""
-        late = [*self.tasks.late(now, LATE_SECONDS), *self.changes.late(now, LATE_SECONDS)]
-        runs = [(self._runs[run].read_at, run) for run in late if not self._runs[run].podless]
+        runs = [(self._runs[run].read_at, run) for run in self._late(now, LATE_SECONDS)]
         return [run for read_at, run in sorted(runs) if now - read_at >= LATE_SECONDS]
 
-    def _is_stuck(self, dag_run_id: str, run: Run, now: float) -> bool:
-        if run.podless:
-            return now - run.since > STUCK_SECONDS and not (run.running and run.dag_id != self._dag_id)
-        expected = self._asker(run.dag_id).since(dag_run_id)
-        return expected is not None and now - expected > STUCK_SECONDS
+    def _late(self, now: float, seconds: float) -> list[str]:
+        """Runs whose end has been expected, after that of their pods, for so long."""
+        late = (*self.tasks.late(now, seconds), *self.changes.late(now, seconds))
+        return [run for run in late if run not in self._podless]
 
     def _asker(self, dag_id: str) -> Cadence:
         """Which question tells the end of this DAG's runs."""

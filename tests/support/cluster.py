@@ -112,14 +112,14 @@ class Cluster:
     def namespace(self) -> Iterator[Namespace]:
         """A namespace for the block only."""
         namespace = Namespace(self, f"test-{uuid.uuid4().hex[:8]}")
-        self.kubectl("create", "namespace", namespace.name)
         try:
+            self.kubectl("create", "namespace", namespace.name)
             # Pods name an account that exists, whether or not a controller makes the default one here.
             namespace.kubectl("create", "serviceaccount", "pods")
             yield namespace
         finally:
             namespace.release_jobs()  # a finalizer nobody serves any more would keep the namespace for ever
-            self.kubectl("delete", "namespace", namespace.name, "--wait=false")
+            self.kubectl("delete", "namespace", namespace.name, "--ignore-not-found", "--wait=false")
 
 
 class Namespace:

@@ -136,8 +136,8 @@ def away(cluster: Cluster, deployed: tuple[str, ...]) -> Iterator[None]:
     scale = ("scale", *deployed, "--replicas")
     labels = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
     pods = ("get", *deployed[:2], "pods", "-l", labels, "-o", "name")
-    cluster.kubectl(*scale, "0")
     try:
+        cluster.kubectl(*scale, "0")
         until(f"the installed {deployed[-1]} has ended", lambda: not cluster.kubectl(*pods).stdout, seconds=60)
         yield
     finally:
