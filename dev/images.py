@@ -65,7 +65,26 @@ def load(images: Images) -> None:
     if missing := [image for image in wanted if not _nodes_have(image)]:
         with step("load images into the cluster") as note:
             note(", ".join(missing))
-            run("kind", "load", "docker-image", *missing, f"--name={cluster.NAME}")
+            _load(missing)
+
+
+def _load(images: list[str]) -> None:
+    """Not by `kind load docker-image`: where Docker keeps images in containerd, it fails for all that were pulled.
+
+    Such an image is an index of platforms of which one was fetched, and kind saves and loads the whole index:
+    https://github.com/kubernetes-sigs/kind/issues/3795.
+    """
+    version = docker("version", "--format={{.Client.APIVersion}} {{.Server.Os}}/{{.Server.Arch}}")
+    with paths.scratch() as folder:
+        archive = folder / "images.tar"
+        docker("save", f"--output={archive}", *_one_platform(version), *images)
+        run("kind", "load", "image-archive", archive, f"--name={cluster.NAME}")
+
+
+def _one_platform(version: str) -> list[str]:
+    """The option to save the engine's own platform only, where client and engine know it: from API 1.48 on."""
+    api, platform = version.split()
+    return [f"--platform={platform}"] if tuple(map(int, api.split("."))) >= (1, 48) else []
 
 
 def _nodes_have(image: str) -> bool:
