@@ -9,7 +9,7 @@ DEV := $(PYTHON) -m dev
 VENV := .venv/bin
 # Tests and tools talk to what `make up` made, whatever KUBECONFIG the caller has set. What follows is to be begun with
 # `exec`: a shell in between would keep for itself the signal that make passes on.
-WITH_CLUSTER := eval "$$($(DEV) env)" &&
+WITH_CLUSTER := settings=$$($(DEV) env) && eval "$$settings" &&
 LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --no-header
 export WORKERS AIRFLOW_PORT CLUSTER
