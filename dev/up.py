@@ -59,7 +59,9 @@ def down() -> None:
     """Remove the cluster, whatever is left of it; the engine goes on."""
     if settings.current_cluster():
         raise Stop(
-            "The current cluster is not ours to remove: `kubectl delete -k manifests/overlays/development` cleans it."
+            "The current cluster is not ours to remove. To take out of it what `make up` installed, with all jobs "
+            "and all of the namespace airflow: `kubectl delete acj --all -A` while the operator is there to end them, "
+            "then `kubectl delete -k manifests/overlays/development`."
         )
     _tidy()
     if not engine.use():
