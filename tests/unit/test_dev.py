@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from dev import images
+import pytest
+import yaml
+
+from dev import images, install
 
 
 @pytest.mark.parametrize(
@@ -20,3 +23,11 @@ from dev import images
 def test_one_platform_is_saved_where_docker_can_tell_them_apart(version: str, options: list[str]) -> None:
     """An image that was pulled names platforms that were not; an older Docker would refuse the option."""
     assert images._one_platform(version) == options
+
+
+def test_nodes_of_a_cluster_that_is_not_ours_open_no_port() -> None:
+    service = (Path(__file__).parents[2] / "manifests/airflow/service.yaml").read_text()
+    as_kustomize_prints_it = yaml.safe_dump(yaml.safe_load(service))
+    changed = yaml.safe_load(install._without_node_port(as_kustomize_prints_it))
+    assert changed["spec"]["type"] == "ClusterIP"
+    assert changed["spec"]["ports"] == [{"name": "http", "port": 8080, "targetPort": "http"}]
