@@ -7,7 +7,7 @@ once and kept in Secrets; applying again changes nothing that has not changed.
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from dev import airflow, credentials, paths, settings
@@ -111,14 +111,20 @@ def _wait_for_rollout(namespace: str, note: Callable[[str], None]) -> None:
         pods = json.loads(kubectl("get", "pods", f"--namespace={namespace}", "--output=json"))["items"]
         waiting = [each for pod in pods for each in _waiting(pod)]
         note(", ".join(f"{container} {reason}" for _, container, reason, _ in waiting) or "no pod yet")
-        for pod, container, reason, restarts in waiting:
-            if reason in ("ErrImagePull", "ImagePullBackOff"):
-                raise Stop(
-                    f"The image of {container} can neither be pulled nor is it on the node: load it there first."
-                )
-            if (reason == "CrashLoopBackOff" and restarts > _CRASHES) or time.monotonic() > deadline:
-                look = f"kubectl -n {namespace} logs {pod} -c {container} --previous"
-                raise Stop(f"{pod} does not come up ({container}: {reason}). Look at `{look}`.")
+        if why := _hopeless(namespace, waiting, late=time.monotonic() > deadline):
+            raise Stop(why)
+
+
+def _hopeless(namespace: str, waiting: Sequence[tuple[str, str, str, int]], *, late: bool) -> str:
+    """Why waiting any longer is no use; empty while it may be."""
+    for pod, container, reason, restarts in waiting:
+        if reason in ("ErrImagePull", "ImagePullBackOff"):
+            return f"The image of {container} can neither be pulled nor is it on the node: load it there first."
+        if late or (reason == "CrashLoopBackOff" and restarts > _CRASHES):
+            look = f"kubectl -n {namespace} logs {pod} -c {container} --previous"
+            return f"{pod} does not come up ({container}: {reason}). Look at `{look}`."
+    look = f"kubectl -n {namespace} describe deployments,replicasets,pods"
+    return f"After {_PATIENCE} s not everything in {namespace} is up. Look at `{look}`." if late else ""
 
 
 def _rolled_out(namespace: str) -> bool:

@@ -31,3 +31,23 @@ def test_nodes_of_a_cluster_that_is_not_ours_open_no_port() -> None:
     changed = yaml.safe_load(install._without_node_port(as_kustomize_prints_it))
     assert changed["spec"]["type"] == "ClusterIP"
     assert changed["spec"]["ports"] == [{"name": "http", "port": 8080, "targetPort": "http"}]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "late", "named"),
+    [
+        ([], False, ""),
+        ([("airflow-1", "scheduler", "ContainerCreating", 0)], False, ""),
+        ([("airflow-1", "scheduler", "CrashLoopBackOff", 3)], False, ""),
+        ([("airflow-1", "scheduler", "CrashLoopBackOff", 4)], False, "logs airflow-1 -c scheduler"),
+        ([("airflow-1", "scheduler", "ErrImagePull", 0)], False, "image of scheduler"),
+        ([("airflow-1", "scheduler", "ContainerCreating", 0)], True, "logs airflow-1 -c scheduler"),
+        ([], True, "describe deployments,replicasets,pods"),
+    ],
+)
+def test_waiting_for_pods_ends_in_time_also_where_there_are_none(
+    waiting: list[tuple[str, str, str, int]], late: bool, named: str
+) -> None:
+    why = install._hopeless("airflow", waiting, late=late)
+    assert named in why
+    assert bool(why) == bool(named)
