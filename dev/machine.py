@@ -3,6 +3,8 @@
 import os
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,11 @@ _PACKAGES: Final = {
     "debootstrap": "debootstrap",
 }
 """Which Debian package brings a program."""
+
+_POLICY: Final = Path("/usr/sbin/policy-rc.d")
+"""Asked by Debian's packages before they start a service."""
+
+_NO_SERVICES: Final = b"#!/bin/sh\n# Of airflow-container-job, while it installs packages.\nexit 101\n"
 
 
 def is_root() -> bool:
@@ -52,6 +59,26 @@ def install_packages(*packages: str) -> None:
         except CommandFailed:  # as a rule the lists are missing or old
             run("apt-get", "update", env=env)
             run(*install, env=env)
+
+
+@contextmanager
+def no_services_started() -> Iterator[None]:
+    """Have packages that are installed meanwhile start no service, unless the machine has a policy of its own."""
+    if not is_root() or _POLICY.exists():
+        yield
+        return
+    _POLICY.write_bytes(_NO_SERVICES)
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        allow_services()
+
+
+def allow_services() -> None:
+    """Take our policy away; one that a killed run has left, too."""
+    if is_root() and _POLICY.exists() and _POLICY.read_bytes() == _NO_SERVICES:
+        _POLICY.unlink()
 
 
 def require_space(gigabytes: int, what: str) -> None:

@@ -81,5 +81,6 @@ def clean() -> None:
 def _tidy() -> None:
     """Deal with what a run that was killed has left."""
     leftovers.end_commands()
+    machine.allow_services()
     machine.unmount_below(paths.CACHE / "scratch")
     paths.clear_scratch()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from dev import images, install
+from dev import images, install, machine
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,17 @@ def test_waiting_for_pods_ends_in_time_also_where_there_are_none(
     why = install._hopeless("airflow", waiting, late=late)
     assert named in why
     assert bool(why) == bool(named)
+
+
+def test_a_policy_for_services_is_ours_only_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = tmp_path / "policy-rc.d"
+    monkeypatch.setattr(machine, "_POLICY", policy)
+    monkeypatch.setattr(machine, "is_root", lambda: True)
+    with machine.no_services_started():
+        assert subprocess.run([policy, "docker", "start"], check=False).returncode == 101
+    assert not policy.exists()
+    policy.write_text("somebody's own")
+    with machine.no_services_started():
+        assert policy.read_text() == "somebody's own"
+    machine.allow_services()
+    assert policy.read_text() == "somebody's own"
