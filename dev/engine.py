@@ -6,8 +6,10 @@ what it adds to the machine has known names: the bridge `acj0`, the cgroup paren
 
 import os
 import shutil
+import signal
 import subprocess
 import time
+from contextlib import suppress
 from typing import Final
 
 from dev import host_network, leftovers, machine, paths
@@ -114,7 +116,8 @@ def stop() -> None:
         return
     if _answers(_HOST):
         with step("stop the Docker engine"):
-            run("kill", _PID.read_text().strip())
+            with suppress(ProcessLookupError):
+                os.kill(int(_PID.read_text()), signal.SIGTERM)
             deadline = time.monotonic() + 30
             while _PID.exists() and time.monotonic() < deadline:
                 time.sleep(0.2)
