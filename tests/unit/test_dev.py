@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dev import images, install, machine
+from dev import airflow, images, install, machine, venv
+from tests.support.fake_airflow import FakeAirflow
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,26 @@ def test_a_policy_for_services_is_ours_only_meanwhile(tmp_path: Path, monkeypatc
         assert policy.read_text() == "somebody's own"
     machine.allow_services()
     assert policy.read_text() == "somebody's own"
+
+
+def test_airflow_on_this_machine_is_not_asked_for_by_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    with FakeAirflow() as fake:
+        assert "scheduler" in airflow._request(f"{fake.url}/api/v2/monitor/health")
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"PIP_INDEX_URL": ""}, {}),
+        ({"PIP_INDEX_URL": "https://a/simple"}, {"UV_DEFAULT_INDEX": "https://a/simple"}),
+        ({"PIP_INDEX_URL": "https://a/simple", "UV_DEFAULT_INDEX": "https://b/simple"}, {}),
+        ({"PIP_INDEX_URL": "https://a/simple", "UV_INDEX_URL": "https://b/simple"}, {}),
+        ({"PIP_EXTRA_INDEX_URL": "https://a/simple\nhttps://b"}, {"UV_INDEX": "https://a/simple https://b"}),
+        ({"PIP_FIND_LINKS": "/wheels https://a/wheels"}, {"UV_FIND_LINKS": "/wheels,https://a/wheels"}),
+    ],
+)
+def test_uv_finds_packages_where_pip_does(environment: dict[str, str], told: dict[str, str]) -> None:
+    assert venv._sources(environment) == told
