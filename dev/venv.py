@@ -1,6 +1,7 @@
 """The Python environment of tests and linters: `.venv` in the checkout, from requirements/ by hash, with the project.
 
-Made again when the requirement files change. Not under the lock of the other commands: it does not touch what is up.
+Made again when the requirement files change or the checkout has moved. Not under the lock of the other commands: it
+does not touch what is up.
 """
 
 import importlib.util
@@ -28,7 +29,8 @@ _REQUIREMENTS: Final = tuple(paths.CHECKOUT / "requirements" / name for name in 
 
 
 def venv() -> None:
-    key = paths.digest(*_REQUIREMENTS, paths.CHECKOUT / "pyproject.toml", sys.version)
+    # with the folder, as the programs in it name their Python by its whole path
+    key = paths.digest(*_REQUIREMENTS, paths.CHECKOUT / "pyproject.toml", sys.version, str(_FOLDER))
     made = _FOLDER / "made"
     if made.exists() and made.read_text() == key:
         return
