@@ -89,6 +89,7 @@ def ensure(image: str) -> None:
         say(f"the cluster that is there {state}: made anew")
         delete()
     machine.require_free_port(int(wanted["port"]))
+    machine.require_space(5, "A cluster with Airflow")
     with step("kind cluster") as note:
         if is_private():
             _create_network()

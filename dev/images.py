@@ -6,7 +6,7 @@ A tag is the content: nothing is built or loaded twice, and a Deployment rolls e
 from collections.abc import Mapping
 from typing import Final
 
-from dev import base_image, cluster, paths, pins
+from dev import base_image, cluster, machine, paths, pins
 from dev.engine import forget_others, has_image, is_private, pull
 from dev.progress import step
 from dev.run import docker, run, succeeds
@@ -31,6 +31,7 @@ def build() -> Images:
         repository = f"airflow-container-job/{target}"
         image = f"{repository}:{paths.digest(base, *(paths.CHECKOUT / name for name in inputs))}"
         if not has_image(image):
+            machine.require_space(5, "Building the images")
             with step(f"image of the {target}"):
                 _build(target, image, base)
             forget_others(image)

@@ -27,7 +27,6 @@ def up() -> None:
         install.install({})
         return
     _tidy()
-    machine.require_space(5, "A cluster with Airflow")
     engine.ensure()
     with meanwhile() as background:
         building = background.submit(images.build)
