@@ -193,6 +193,8 @@ def delete() -> None:
     with step("remove the cluster"):
         run("kind", "delete", "cluster", f"--name={NAME}", f"--kubeconfig={paths.KUBECONFIG}")
         paths.KUBECONFIG.unlink(missing_ok=True)
+        if not is_private():
+            succeeds("docker", "network", "rm", "kind")  # refused while another cluster of kind is in it
 
 
 def _ensure_kubectl() -> None:

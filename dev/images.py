@@ -88,6 +88,13 @@ def _one_platform(version: str) -> list[str]:
     return [f"--platform={platform}"] if tuple(map(int, api.split("."))) >= (1, 48) else []
 
 
+def left() -> list[str]:
+    """What the engine keeps after the cluster: images that were made here, and those that were pulled."""
+    made = docker("image", "ls", "--format={{.Repository}}:{{.Tag}}", "airflow-container-job/*").split()
+    pulled = (pins.NODE_IMAGE, pins.PYTHON_IMAGE, pins.BUSYBOX_IMAGE, pins.POSTGRES_IMAGE)
+    return [*made, *filter(has_image, pulled)]
+
+
 def _nodes_have(image: str) -> bool:
     command = ("ctr", "--namespace=k8s.io", "images", "list", "--quiet", f"name~={image}$")
     return all(docker("exec", node, *command).strip() for node in cluster.nodes())

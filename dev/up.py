@@ -73,8 +73,11 @@ def down() -> None:
 def clean() -> None:
     """Remove the cluster and the engine that was started here; what was compiled and made stays."""
     down()
+    in_theirs = engine.use() and not engine.is_private()
     engine.stop()
     say(f"programs and images made here are kept for the next time; to be rid of them: rm -rf {paths.CACHE}")
+    if in_theirs and (kept := images.left()):
+        say(f"so are images in your own Docker engine; to be rid of them: docker image rm {' '.join(kept)}")
 
 
 def _tidy() -> None:
