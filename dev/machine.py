@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,10 @@ _PACKAGES: Final = {
 }
 """Which Debian package brings a program."""
 
+packages_lock: Final = threading.Lock()
+"""Held while Debian packages are fetched: images are made side by side, and neither apt nor the folder of packages that
+debootstrap keeps is for two at a time."""
+
 _POLICY: Final = Path("/usr/sbin/policy-rc.d")
 """Asked by Debian's packages before they start a service."""
 
@@ -41,9 +46,10 @@ def can_install() -> bool:
 
 def require(*programs: str) -> None:
     """Install the Debian packages of those programs that are missing, after saying which."""
-    packages = sorted({_PACKAGES[program] for program in programs if not shutil.which(program)})
-    if packages:
-        install_packages(*packages)
+    with packages_lock:
+        packages = sorted({_PACKAGES[program] for program in programs if not shutil.which(program)})
+        if packages:
+            install_packages(*packages)
 
 
 def install_packages(*packages: str) -> None:
@@ -51,7 +57,8 @@ def install_packages(*packages: str) -> None:
     if not can_install():
         raise Stop(f"Missing: {', '.join(packages)}. Install them, or run this as root on Debian.")
     say(f"installing Debian packages: {' '.join(packages)}")
-    install = ("apt-get", "install", "-y", "--no-install-recommends", *packages)
+    patient = ("-o", "DPkg::Lock::Timeout=120")  # the machine may be at its own upgrades
+    install = ("apt-get", "install", "-y", "--no-install-recommends", *patient, *packages)
     env = {"DEBIAN_FRONTEND": "noninteractive"}
     with step("Debian packages"):
         try:
