@@ -66,7 +66,9 @@ def down() -> None:
     if not engine.use():
         paths.KUBECONFIG.unlink(missing_ok=True)
         say("no engine runs, so no cluster does")
-    elif cluster.exists():
+        return
+    node_image.forget_filling()
+    if cluster.exists():
         cluster.delete()
 
 
