@@ -7,6 +7,7 @@ runs and does not answer is left alone: the machine may be busy.
 
 import json
 import shutil
+import sys
 import time
 from pathlib import PurePosixPath
 from typing import Final
@@ -201,6 +202,8 @@ def _ensure_kubectl() -> None:
     """Unless there is a kubectl, compiled here or the caller's, put the one out of the node on our PATH."""
     if succeeds("kubectl", "version", "--client"):
         return
+    if sys.platform != "linux":
+        raise Stop("The program kubectl is missing, and that of the node runs on Linux only: install it.")
     with paths.scratch() as folder:
         docker("cp", f"{CONTROL_PLANE}:/usr/bin/kubectl", folder / "kubectl")
         kept = paths.PROGRAMS / f"kubectl-{paths.digest(pins.NODE_IMAGE)}"

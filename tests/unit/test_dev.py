@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from dev import airflow, images, install, machine, venv
+from dev.errors import Stop
+from dev.run import run
 from tests.support.fake_airflow import FakeAirflow
 
 
@@ -90,3 +92,12 @@ def test_airflow_on_this_machine_is_not_asked_for_by_a_proxy(monkeypatch: pytest
 )
 def test_uv_finds_packages_where_pip_does(environment: dict[str, str], told: dict[str, str]) -> None:
     assert venv._sources(environment) == told
+
+
+def test_a_program_for_another_machine_is_named(tmp_path: Path) -> None:
+    """As the kubectl of a Linux node is on a Mac."""
+    program = tmp_path / "kubectl"
+    program.write_bytes(b"\x7fNOT-ELF")
+    program.chmod(0o755)
+    with pytest.raises(Stop, match=f"^{program} is no program for this machine"):
+        run(program, "version")
