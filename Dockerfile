@@ -64,6 +64,8 @@ COPY docker/airflow-entrypoint /entrypoint
 COPY --from=wheels /wheels/airflow .
 RUN pip install --no-deps --no-index *.whl && rm /opt/venv/bin/kubectl*
 COPY dags/*.py dags/
+# A checkout that was made with another umask may have files that only their owner reads.
+RUN chmod 755 /entrypoint && chmod -R a+rX dags
 USER 50000:0
 ENTRYPOINT ["/entrypoint"]
 CMD ["standalone"]
