@@ -60,6 +60,8 @@ def _fitted(manifests: str, images: Images, url: str) -> str:
     """The manifests with what is known only here: the images, and where people reach Airflow."""
     for name, image in images.items():
         manifests = manifests.replace(f"image: {name}\n", f"image: {image}\n")
+    if url != _DEFAULT_URL:  # kustomize has named the settings by their content, so that pods roll when that changes
+        manifests = re.sub(r"\boperator-settings-\w+", rf"\g<0>-{url.rpartition(':')[2]}", manifests)
     return manifests.replace(_DEFAULT_URL, url)
 
 

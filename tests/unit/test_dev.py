@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dev import airflow, images, install, machine, venv
+from dev import airflow, images, install, machine, settings, venv
 from dev.errors import Stop
 from dev.run import run
 from tests.support.fake_airflow import FakeAirflow
@@ -101,3 +101,25 @@ def test_a_program_for_another_machine_is_named(tmp_path: Path) -> None:
     program.chmod(0o755)
     with pytest.raises(Stop, match=f"^{program} is no program for this machine"):
         run(program, "version")
+
+
+@pytest.mark.parametrize(("text", "port"), [("", None), ("1", 1), ("65535", 65535)])
+def test_a_port(text: str, port: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_PORT", text)
+    assert settings.airflow_port() == port
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "-1", "http"])
+def test_what_is_no_port_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_PORT", text)
+    with pytest.raises(Stop, match=f"^AIRFLOW_PORT={text} is not a number from 1 to 65535"):
+        settings.airflow_port()
+
+
+def test_the_operator_rolls_when_people_reach_airflow_elsewhere() -> None:
+    """The settings get another name then, as from kustomize when their content changes."""
+    manifests = "name: operator-settings-abc123\nACJ_AIRFLOW_UI_URL: http://127.0.0.1:8080\nimage: a:dev\n"
+    here = install._fitted(manifests, {}, "http://127.0.0.1:8080")
+    elsewhere = install._fitted(manifests, {"a:dev": "a:1"}, "http://127.0.0.1:9090")
+    assert here == manifests
+    assert elsewhere == "name: operator-settings-abc123-9090\nACJ_AIRFLOW_UI_URL: http://127.0.0.1:9090\nimage: a:1\n"
