@@ -1,10 +1,12 @@
 # Two images: `operator` and `airflow`. Neither carries the other's dependencies or code, nor what built it.
 #
-# Both work with BuildKit and with the classic builder, and on any base image that has Python >= 3.11 with venv. What
-# changes seldom comes first: Python packages, pinned by hash, then our own code, as a wheel without dependencies.
+# Both work with BuildKit and with the classic builder, and on any base image that has Python >= 3.11 with venv, useradd,
+# and glibc, since there is no compiler for packages without a wheel for another libc. What changes seldom comes first:
+# Python packages, pinned by hash, then our own code, as a wheel without dependencies.
 ARG BASE_IMAGE=python:3.12-slim
 
 FROM ${BASE_IMAGE} AS base
+USER 0
 ENV PATH=/opt/venv/bin:$PATH \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
@@ -64,6 +66,8 @@ COPY docker/airflow-entrypoint /entrypoint
 COPY --from=wheels /wheels/airflow .
 RUN pip install --no-deps --no-index *.whl && rm /opt/venv/bin/kubectl*
 COPY dags/*.py dags/
+# A checkout that was made with another umask may have files that only their owner reads.
+RUN chmod 755 /entrypoint && chmod -R a+rX dags
 USER 50000:0
 ENTRYPOINT ["/entrypoint"]
 CMD ["standalone"]

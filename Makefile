@@ -7,8 +7,9 @@
 PYTHON ?= python3
 DEV := $(PYTHON) -m dev
 VENV := .venv/bin
-# Tests and tools talk to what `make up` made, whatever KUBECONFIG the caller has set.
-WITH_CLUSTER := eval "$$($(DEV) env)" &&
+# Tests and tools talk to what `make up` made, whatever KUBECONFIG the caller has set. What follows is to be begun with
+# `exec`: a shell in between would keep for itself the signal that make passes on.
+WITH_CLUSTER := settings=$$($(DEV) env) && eval "$$settings" &&
 LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --no-header
 export WORKERS AIRFLOW_PORT CLUSTER
@@ -39,25 +40,25 @@ env: ## settings for a shell: eval "$$(make -s env)"
 	@$(DEV) env
 
 test: venv up ## all tests: unit, integration, end to end, on an Airflow as production has it
-	@$(WITH_CLUSTER) $(VENV)/pytest tests/unit tests/integration tests/e2e tests/production
+	@$(WITH_CLUSTER) exec $(VENV)/pytest tests/unit tests/integration tests/e2e tests/production
 
 test-unit: venv ## tests that need no cluster
 	$(VENV)/pytest tests/unit
 
 test-integration: venv up ## the operator on a real API server, with a fake Airflow
-	@$(WITH_CLUSTER) $(VENV)/pytest tests/integration
+	@$(WITH_CLUSTER) exec $(VENV)/pytest tests/integration
 
 test-e2e: venv up ## everything real
-	@$(WITH_CLUSTER) $(VENV)/pytest tests/e2e
+	@$(WITH_CLUSTER) exec $(VENV)/pytest tests/e2e
 
 test-production: venv up ## all examples on an Airflow as production has it, in place of the development one meanwhile
-	@$(WITH_CLUSTER) $(VENV)/pytest tests/production
+	@$(WITH_CLUSTER) exec $(VENV)/pytest tests/production
 
 test-gitops: venv up ## a real Argo CD, compiled here, that syncs a git repository into the cluster
-	@$(WITH_CLUSTER) $(VENV)/pytest tests/gitops
+	@$(WITH_CLUSTER) exec $(VENV)/pytest tests/gitops
 
 test-install: venv up ## the ways to install, as docs/how-to/install.md tells them; compiles Helm the first time
-	@$(WITH_CLUSTER) $(VENV)/pytest tests/install
+	@$(WITH_CLUSTER) exec $(VENV)/pytest tests/install
 
 lint: venv ## style, types, layers
 	$(VENV)/ruff check
@@ -66,7 +67,7 @@ lint: venv ## style, types, layers
 	$(VENV)/lint-imports
 
 crds: venv up ## generate crds/airflowcontainerjobs.yaml, with the core types' schemas as the cluster publishes them, and docs/reference.md
-	@$(WITH_CLUSTER) $(VENV)/python -m crds.generate
+	@$(WITH_CLUSTER) exec $(VENV)/python -m crds.generate
 
 argo-cd: venv ## generate manifests/argo-cd/argocd-cm.yaml from the Lua beside it
 	$(VENV)/python manifests/argo-cd/generate.py
@@ -79,13 +80,13 @@ lock: venv ## renew requirements/ from pyproject.toml
 		| $(LOCK) - --output-file requirements/build.txt
 
 bench: venv up ## measure jobs beside bare Kubernetes Jobs and the stock operator (an hour)
-	@$(WITH_CLUSTER) $(VENV)/python -m bench
+	@$(WITH_CLUSTER) exec $(VENV)/python -m bench
 
 bench-scale: venv up bench-alone ## thousands of jobs with simulated pods, Airflow on PostgreSQL; and what bench-alone does (well over an hour)
-	@$(WITH_CLUSTER) $(VENV)/python -m bench.scale
+	@$(WITH_CLUSTER) exec $(VENV)/python -m bench.scale
 
 bench-alone: venv up ## the operator alone, with a fake Airflow
-	@$(WITH_CLUSTER) $(VENV)/python -m bench.alone
+	@$(WITH_CLUSTER) exec $(VENV)/python -m bench.alone
 
 venv:
 	@$(DEV) venv

@@ -14,6 +14,8 @@ from dev.errors import Stop
 _DAG: Final = "container_job"
 _PATIENCE: Final = 180
 _REQUEST_TIMEOUT: Final = 20
+_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Of a proxy that the environment names, 127.0.0.1 would be its own."""
 
 
 def url() -> str:
@@ -78,7 +80,7 @@ def _request(address: str, data: dict[str, str] | None = None, token: str = "") 
     body = json.dumps(data).encode() if data else None
     request = urllib.request.Request(address, body, headers)  # noqa: S310 - the address is ours
     try:
-        with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT) as answer:  # noqa: S310
+        with _OPENER.open(request, timeout=_REQUEST_TIMEOUT) as answer:
             return dict(json.load(answer))
     except (OSError, ValueError):
         return {}

@@ -1,17 +1,20 @@
 """The kind cluster `acj`: made, judged, removed.
 
 A cluster counts only once a ConfigMap in it says so, written last: what an interrupted run left lacks it and is made
-anew, as is one whose nodes are not all there and Ready, or that was asked for differently.
+anew, as is one whose nodes are not all there and Ready, or that was asked for differently. One whose control plane
+runs and does not answer is left alone: the machine may be busy.
 """
 
 import json
 import shutil
+import sys
+import time
 from pathlib import PurePosixPath
 from typing import Final
 
 from dev import binaries, machine, node_image, paths, pins, settings
 from dev.engine import is_private
-from dev.errors import CommandFailed
+from dev.errors import CommandFailed, Stop
 from dev.host_network import BRIDGE
 from dev.progress import say, step
 from dev.run import docker, kubectl, run, succeeds
@@ -29,6 +32,7 @@ _POLICY_ON_NODE: Final = "/etc/airflow-container-job/audit-policy.yaml"
 """Not below /etc/kubernetes, which kubeadm wants to find empty."""
 
 _MARK: Final = ("--namespace=kube-system", "configmap", "airflow-container-job-cluster")
+_PATIENCE: Final = 60
 
 
 def exists() -> bool:
@@ -44,10 +48,26 @@ def facts() -> dict[str, str] | None:
     """What the running cluster was asked to be; None when there is none, or a half-made one."""
     if not paths.KUBECONFIG.exists() or not shutil.which("kubectl"):
         return None
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return dict(json.loads(kubectl("--request-timeout=5s", "get", *_MARK, "--output=json"))["data"])
+        except CommandFailed as error:
+            if "(NotFound)" in str(error) or not _control_plane_runs():
+                return None
+        if time.monotonic() > deadline:
+            raise Stop(
+                f"The API server of the cluster {NAME} has not answered for {_PATIENCE} s: try again when the machine "
+                "is less busy, or remove the cluster with `make down`."
+            )
+        time.sleep(1)
+
+
+def _control_plane_runs() -> bool:
     try:
-        return dict(json.loads(kubectl("--request-timeout=5s", "get", *_MARK, "--output=json"))["data"])
+        return docker("inspect", "--format={{.State.Status}}", CONTROL_PLANE).strip() == "running"
     except CommandFailed:
-        return None
+        return False
 
 
 def ensure(image: str) -> None:
@@ -70,6 +90,7 @@ def ensure(image: str) -> None:
         say(f"the cluster that is there {state}: made anew")
         delete()
     machine.require_free_port(int(wanted["port"]))
+    machine.require_space(5, "A cluster with Airflow")
     with step("kind cluster") as note:
         if is_private():
             _create_network()
@@ -173,12 +194,16 @@ def delete() -> None:
     with step("remove the cluster"):
         run("kind", "delete", "cluster", f"--name={NAME}", f"--kubeconfig={paths.KUBECONFIG}")
         paths.KUBECONFIG.unlink(missing_ok=True)
+        if not is_private():
+            succeeds("docker", "network", "rm", "kind")  # refused while another cluster of kind is in it
 
 
 def _ensure_kubectl() -> None:
     """Unless there is a kubectl, compiled here or the caller's, put the one out of the node on our PATH."""
     if succeeds("kubectl", "version", "--client"):
         return
+    if sys.platform != "linux":
+        raise Stop("The program kubectl is missing, and that of the node runs on Linux only: install it.")
     with paths.scratch() as folder:
         docker("cp", f"{CONTROL_PLANE}:/usr/bin/kubectl", folder / "kubectl")
         kept = paths.PROGRAMS / f"kubectl-{paths.digest(pins.NODE_IMAGE)}"

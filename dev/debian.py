@@ -20,7 +20,7 @@ def root_folder(title: str, *packages: str) -> Iterator[Path]:
     downloads = paths.CACHE / "debian-packages"
     downloads.mkdir(parents=True, exist_ok=True)
     with paths.scratch() as root:
-        with step(f"Debian packages for {title}") as note:
+        with machine.packages_lock, step(f"Debian packages for {title}") as note:
             run(
                 *("debootstrap", "--variant=minbase", f"--cache-dir={downloads}"),
                 *(f"--include={','.join(packages)}", pins.DEBIAN, root),

@@ -6,8 +6,10 @@ what it adds to the machine has known names: the bridge `acj0`, the cgroup paren
 
 import os
 import shutil
+import signal
 import subprocess
 import time
+from contextlib import suppress
 from typing import Final
 
 from dev import host_network, leftovers, machine, paths
@@ -20,6 +22,12 @@ _PID: Final = paths.ENGINE / "pid"
 _HOST: Final = f"unix://{_SOCKET}"
 _LOG: Final = paths.ENGINE / "log"
 _RUNTIME: Final = paths.CHECKOUT / "dev/node/runc-without-sys-resource"
+_SERVICES: Final = (
+    ("dockerd", "docker.service"),
+    ("dockerd", "docker.socket"),
+    ("containerd", "containerd.service"),
+)
+"""A program, and what Debian starts with it."""
 
 
 def is_private() -> bool:
@@ -44,10 +52,13 @@ def ensure() -> None:
         return
     if not machine.can_install():
         raise Stop("No Docker engine answers: start Docker, or run this as root on Debian, where one can be started.")
-    had_docker = shutil.which("dockerd")
-    machine.require("dockerd", "docker", "jq", "iptables", "nft", "ip")
-    if not had_docker and use():
-        return  # Debian started it along with the installation
+    services = [service for program, service in _SERVICES if not shutil.which(program)]
+    with machine.no_services_started():
+        machine.require("dockerd", "docker", "jq", "iptables", "nft", "ip")
+    if services:
+        if use():
+            return  # a policy of the machine's own had Debian start it along with the installation
+        succeeds("systemctl", "disable", *services)  # nor shall they start with the machine from now on
     with step("Docker engine of our own"):
         _start()
 
@@ -105,7 +116,8 @@ def stop() -> None:
         return
     if _answers(_HOST):
         with step("stop the Docker engine"):
-            run("kill", _PID.read_text().strip())
+            with suppress(ProcessLookupError):
+                os.kill(int(_PID.read_text()), signal.SIGTERM)
             deadline = time.monotonic() + 30
             while _PID.exists() and time.monotonic() < deadline:
                 time.sleep(0.2)

@@ -22,7 +22,8 @@ _SETTINGS: Final = (
     "kernel/panic",  # kubelet, in a node that shares the kernel with us
     "kernel/panic_on_oops",
     "vm/overcommit_memory",
-    *("fs/file-max", "fs/protected_fifos", "fs/protected_regular", "fs/protected_symlinks"),  # the node's systemd
+    *("fs/file-max", "kernel/pid_max"),  # the node's systemd
+    *(f"fs/protected_{what}" for what in ("fifos", "hardlinks", "regular", "symlinks")),
 )
 _DOCKER: Final = re.compile(rf"\bDOCKER(-[A-Z0-9-]+)?\b|\b{BRIDGE}\b")
 

@@ -6,7 +6,7 @@ A tag is the content: nothing is built or loaded twice, and a Deployment rolls e
 from collections.abc import Mapping
 from typing import Final
 
-from dev import base_image, cluster, paths, pins
+from dev import base_image, cluster, machine, paths, pins
 from dev.engine import forget_others, has_image, is_private, pull
 from dev.progress import step
 from dev.run import docker, run, succeeds
@@ -31,6 +31,7 @@ def build() -> Images:
         repository = f"airflow-container-job/{target}"
         image = f"{repository}:{paths.digest(base, *(paths.CHECKOUT / name for name in inputs))}"
         if not has_image(image):
+            machine.require_space(5, "Building the images")
             with step(f"image of the {target}"):
                 _build(target, image, base)
             forget_others(image)
@@ -65,7 +66,33 @@ def load(images: Images) -> None:
     if missing := [image for image in wanted if not _nodes_have(image)]:
         with step("load images into the cluster") as note:
             note(", ".join(missing))
-            run("kind", "load", "docker-image", *missing, f"--name={cluster.NAME}")
+            _load(missing)
+
+
+def _load(images: list[str]) -> None:
+    """Not by `kind load docker-image`: where Docker keeps images in containerd, it fails for all that were pulled.
+
+    Such an image is an index of platforms of which one was fetched, and kind saves and loads the whole index:
+    https://github.com/kubernetes-sigs/kind/issues/3795.
+    """
+    version = docker("version", "--format={{.Client.APIVersion}} {{.Server.Os}}/{{.Server.Arch}}")
+    with paths.scratch() as folder:
+        archive = folder / "images.tar"
+        docker("save", f"--output={archive}", *_one_platform(version), *images)
+        run("kind", "load", "image-archive", archive, f"--name={cluster.NAME}")
+
+
+def _one_platform(version: str) -> list[str]:
+    """The option to save the engine's own platform only, where client and engine know it: from API 1.48 on."""
+    api, platform = version.split()
+    return [f"--platform={platform}"] if tuple(map(int, api.split("."))) >= (1, 48) else []
+
+
+def left() -> list[str]:
+    """What the engine keeps after the cluster: images that were made here, and those that were pulled."""
+    made = docker("image", "ls", "--format={{.Repository}}:{{.Tag}}", "airflow-container-job/*").split()
+    pulled = (pins.NODE_IMAGE, pins.PYTHON_IMAGE, pins.BUSYBOX_IMAGE, pins.POSTGRES_IMAGE)
+    return [*made, *filter(has_image, pulled)]
 
 
 def _nodes_have(image: str) -> bool:

@@ -5,11 +5,12 @@ once and kept in Secrets; applying again changes nothing that has not changed.
 """
 
 import json
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from dev import airflow, credentials, paths
+from dev import airflow, credentials, paths, settings
 from dev.errors import CommandFailed, Stop
 from dev.images import Images
 from dev.progress import step
@@ -35,12 +36,14 @@ _CRASHES: Final = 3
 def install(images: Images, overlay: str = DEVELOPMENT) -> None:
     """Apply everything, with `images` in place of those that the manifests name, and wait until it answers."""
     with step("install Airflow and the operator"):
-        manifests = kubectl("kustomize", _OVERLAYS / overlay)
-        for name, image in images.items():
-            manifests = manifests.replace(f"image: {name}\n", f"image: {image}\n")
-        manifests = manifests.replace(_DEFAULT_URL, airflow.url())
+        manifests = _fitted(kubectl("kustomize", _OVERLAYS / overlay), images, airflow.url())
+        if settings.current_cluster():
+            _refuse_namespaces_of_others()
+            manifests = _without_node_port(manifests)
         for namespace in _NAMESPACES:
-            apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))
+            # With a field of ours, by which one that an ended run has left is told from those of others.
+            metadata = {"name": namespace, "labels": {"app.kubernetes.io/managed-by": MANAGER}}
+            apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
         credentials.ensure()
         _remove_what_is_not_in(manifests)
         apply(manifests, "--selector=app.kubernetes.io/component!=operator")
@@ -51,6 +54,33 @@ def install(images: Images, overlay: str = DEVELOPMENT) -> None:
     with step("the operator to be up") as note:
         apply(manifests)  # now: started before Airflow answers, it would pause for half a minute between its questions
         _wait_for_rollout("airflow-container-job", note)
+
+
+def _fitted(manifests: str, images: Images, url: str) -> str:
+    """The manifests with what is known only here: the images, and where people reach Airflow."""
+    for name, image in images.items():
+        manifests = manifests.replace(f"image: {name}\n", f"image: {image}\n")
+    if url != _DEFAULT_URL:  # kustomize has named the settings by their content, so that pods roll when that changes
+        manifests = re.sub(r"\boperator-settings-\w+", rf"\g<0>-{url.rpartition(':')[2]}", manifests)
+    return manifests.replace(_DEFAULT_URL, url)
+
+
+def _without_node_port(manifests: str) -> str:
+    """In a cluster that is not ours, its nodes' ports are not ours to open; people reach Airflow by a port-forward."""
+    manifests = re.sub(r"^ *nodePort: \d+\n", "", manifests, flags=re.MULTILINE)
+    return re.sub(r"^( *type:) NodePort$", r"\1 ClusterIP", manifests, flags=re.MULTILINE)
+
+
+def _refuse_namespaces_of_others() -> None:
+    """Stop before an Airflow or an operator that somebody else has installed is overwritten."""
+    for namespace in _NAMESPACES:
+        options = ("--ignore-not-found", "--show-managed-fields", "--output=json")
+        found = kubectl("get", "namespace", namespace, *options)
+        if found and not _is_ours(json.loads(found)):
+            raise Stop(
+                f"The namespace {namespace} of the current cluster was not made by `make up`, which would overwrite "
+                "what is in it. For an Airflow that is there already, see docs/how-to/install.md."
+            )
 
 
 def _remove_what_is_not_in(manifests: str) -> None:
@@ -83,14 +113,20 @@ def _wait_for_rollout(namespace: str, note: Callable[[str], None]) -> None:
         pods = json.loads(kubectl("get", "pods", f"--namespace={namespace}", "--output=json"))["items"]
         waiting = [each for pod in pods for each in _waiting(pod)]
         note(", ".join(f"{container} {reason}" for _, container, reason, _ in waiting) or "no pod yet")
-        for pod, container, reason, restarts in waiting:
-            if reason in ("ErrImagePull", "ImagePullBackOff"):
-                raise Stop(
-                    f"The image of {container} can neither be pulled nor is it on the node: load it there first."
-                )
-            if (reason == "CrashLoopBackOff" and restarts > _CRASHES) or time.monotonic() > deadline:
-                look = f"kubectl -n {namespace} logs {pod} -c {container} --previous"
-                raise Stop(f"{pod} does not come up ({container}: {reason}). Look at `{look}`.")
+        if why := _hopeless(namespace, waiting, late=time.monotonic() > deadline):
+            raise Stop(why)
+
+
+def _hopeless(namespace: str, waiting: Sequence[tuple[str, str, str, int]], *, late: bool) -> str:
+    """Why waiting any longer is no use; empty while it may be."""
+    for pod, container, reason, restarts in waiting:
+        if reason in ("ErrImagePull", "ImagePullBackOff"):
+            return f"The image of {container} can neither be pulled nor is it on the node: load it there first."
+        if late or (reason == "CrashLoopBackOff" and restarts > _CRASHES):
+            look = f"kubectl -n {namespace} logs {pod} -c {container} --previous"
+            return f"{pod} does not come up ({container}: {reason}). Look at `{look}`."
+    look = f"kubectl -n {namespace} describe deployments,replicasets,pods"
+    return f"After {_PATIENCE} s not everything in {namespace} is up. Look at `{look}`." if late else ""
 
 
 def _rolled_out(namespace: str) -> bool:

@@ -3,6 +3,9 @@
 import os
 import shutil
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +25,15 @@ _PACKAGES: Final = {
 }
 """Which Debian package brings a program."""
 
+packages_lock: Final = threading.Lock()
+"""Held while Debian packages are fetched: images are made side by side, and neither apt nor the folder of packages that
+debootstrap keeps is for two at a time."""
+
+_POLICY: Final = Path("/usr/sbin/policy-rc.d")
+"""Asked by Debian's packages before they start a service."""
+
+_NO_SERVICES: Final = b"#!/bin/sh\n# Of airflow-container-job, while it installs packages.\nexit 101\n"
+
 
 def is_root() -> bool:
     return os.geteuid() == 0
@@ -34,9 +46,10 @@ def can_install() -> bool:
 
 def require(*programs: str) -> None:
     """Install the Debian packages of those programs that are missing, after saying which."""
-    packages = sorted({_PACKAGES[program] for program in programs if not shutil.which(program)})
-    if packages:
-        install_packages(*packages)
+    with packages_lock:
+        packages = sorted({_PACKAGES[program] for program in programs if not shutil.which(program)})
+        if packages:
+            install_packages(*packages)
 
 
 def install_packages(*packages: str) -> None:
@@ -44,7 +57,8 @@ def install_packages(*packages: str) -> None:
     if not can_install():
         raise Stop(f"Missing: {', '.join(packages)}. Install them, or run this as root on Debian.")
     say(f"installing Debian packages: {' '.join(packages)}")
-    install = ("apt-get", "install", "-y", "--no-install-recommends", *packages)
+    patient = ("-o", "DPkg::Lock::Timeout=120")  # the machine may be at its own upgrades
+    install = ("apt-get", "install", "-y", "--no-install-recommends", *patient, *packages)
     env = {"DEBIAN_FRONTEND": "noninteractive"}
     with step("Debian packages"):
         try:
@@ -52,6 +66,26 @@ def install_packages(*packages: str) -> None:
         except CommandFailed:  # as a rule the lists are missing or old
             run("apt-get", "update", env=env)
             run(*install, env=env)
+
+
+@contextmanager
+def no_services_started() -> Iterator[None]:
+    """Have packages that are installed meanwhile start no service, unless the machine has a policy of its own."""
+    if not is_root() or _POLICY.exists():
+        yield
+        return
+    _POLICY.write_bytes(_NO_SERVICES)
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        allow_services()
+
+
+def allow_services() -> None:
+    """Take our policy away; one that a killed run has left, too."""
+    if is_root() and _POLICY.exists() and _POLICY.read_bytes() == _NO_SERVICES:
+        _POLICY.unlink()
 
 
 def require_space(gigabytes: int, what: str) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from dev import binaries, debian, machine, paths, pins
 from dev.engine import forget_others, has_image, pull
 from dev.progress import step
-from dev.run import docker, meanwhile, run
+from dev.run import docker, meanwhile, run, succeeds
 
 _PACKAGES: Final = (
     *("systemd", "systemd-sysv", "dbus", "containerd", "runc", "iptables", "nftables", "iproute2", "conntrack"),
@@ -24,6 +24,9 @@ _PACKAGES: Final = (
 _SOURCES: Final = tuple(paths.CHECKOUT / "dev" / name for name in ("node_image.py", "debian.py", "node", "go"))
 _PREPARE: Final = paths.CHECKOUT / "dev/node/prepare"
 _RUNTIME: Final = paths.CHECKOUT / "dev/node/runc-without-sys-resource"
+_FILLING: Final = "airflow-container-job-node"
+"""The container in which a node's image is filled."""
+
 _PATH: Final = "ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 
@@ -71,7 +74,10 @@ def _make(name: str, root: Path, programs: Path) -> None:
     base = "airflow-container-job/node-base"
     debian.import_image(root, base)
     images = _component_images(root, programs)
-    _fill(base, images)
+    try:
+        _fill(base, images)
+    finally:
+        forget_filling()
     instructions = (
         f"FROM {base}",
         "ENV container=docker",
@@ -127,8 +133,8 @@ def _busybox_image(root: Path) -> None:
 
 def _fill(base: str, images: list[str]) -> None:
     """Put images into the containerd of the node's image, and keep the result under the same name."""
-    container = "airflow-container-job-node"
-    docker("rm", "--force", container)
+    container = _FILLING
+    forget_filling()
     docker("run", "--detach", "--privileged", "--network=none", "--name", container, "--entrypoint=sleep", base, "1h")
     docker("exec", "--detach", container, "containerd")
     ready = "for i in $(seq 100); do ctr version >/dev/null 2>&1 && exit; sleep 0.1; done; exit 1"
@@ -138,4 +144,8 @@ def _fill(base: str, images: list[str]) -> None:
     stop = "pkill containerd; while pgrep containerd; do sleep 0.1; done"
     docker("exec", container, "sh", "-c", stop)
     docker("commit", container, base)
-    docker("rm", "--force", container)
+
+
+def forget_filling() -> None:
+    """Remove the container in which an image was filled; one that a killed run has left, too."""
+    succeeds("docker", "rm", "--force", _FILLING, timeout=60)

@@ -1,5 +1,6 @@
 """Runs programs. All they say goes to the log; a failure becomes one sentence that names it."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -49,8 +50,8 @@ def run(  # noqa: PLR0913 - the options of subprocess that are in use
             text=True,
             errors="replace",
         )
-    except FileNotFoundError:
-        raise Stop(f"The program {words[0]} is missing: install it, then run this again.") from None
+    except OSError as error:
+        raise _not_started(words[0], error) from None
     _children.add(child)
     limits = [threading.Timer(seconds, child.kill) for seconds in (timeout, answer_within) if seconds]
 
@@ -75,6 +76,14 @@ def run(  # noqa: PLR0913 - the options of subprocess that are in use
     if child.returncode:
         raise CommandFailed(_sentence(words, child.returncode, output + errors))
     return "".join(output)
+
+
+def _not_started(program: str, error: OSError) -> Exception:
+    if isinstance(error, FileNotFoundError):
+        return Stop(f"The program {program} is missing: install it, then run this again.")
+    if error.errno == errno.ENOEXEC:
+        return Stop(f"{shutil.which(program)} is no program for this machine: remove it, or install one that is.")
+    return error
 
 
 def _talk(

@@ -5,12 +5,12 @@ import os
 from dev.errors import Stop
 
 
-def _number(name: str, most: int) -> int | None:
+def _number(name: str, least: int, most: int) -> int | None:
     text = os.environ.get(name, "")
     if not text:
         return None
-    if not text.isdecimal() or int(text) > most:
-        raise Stop(f"{name}={text} is not a number from 0 to {most}.")
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise Stop(f"{name}={text} is not a number from {least} to {most}.")
     return int(text)
 
 
@@ -24,9 +24,9 @@ def current_cluster() -> bool:
 
 def workers() -> int | None:
     """How many worker nodes beside the control plane; None keeps what is there."""
-    return _number("WORKERS", 9)
+    return _number("WORKERS", 0, 9)
 
 
 def airflow_port() -> int | None:
     """The port on 127.0.0.1 where Airflow answers; None keeps what is there."""
-    return _number("AIRFLOW_PORT", 65535)
+    return _number("AIRFLOW_PORT", 1, 65535)

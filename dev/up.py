@@ -27,7 +27,6 @@ def up() -> None:
         install.install({})
         return
     _tidy()
-    machine.require_space(5, "A cluster with Airflow")
     engine.ensure()
     with meanwhile() as background:
         building = background.submit(images.build)
@@ -59,25 +58,33 @@ def down() -> None:
     """Remove the cluster, whatever is left of it; the engine goes on."""
     if settings.current_cluster():
         raise Stop(
-            "The current cluster is not ours to remove: `kubectl delete -k manifests/overlays/development` cleans it."
+            "The current cluster is not ours to remove. To take out of it what `make up` installed, with all jobs "
+            "and all of the namespace airflow: `kubectl delete acj --all -A` while the operator is there to end them, "
+            "then `kubectl delete -k manifests/overlays/development`."
         )
     _tidy()
     if not engine.use():
         paths.KUBECONFIG.unlink(missing_ok=True)
         say("no engine runs, so no cluster does")
-    elif cluster.exists():
+        return
+    node_image.forget_filling()
+    if cluster.exists():
         cluster.delete()
 
 
 def clean() -> None:
     """Remove the cluster and the engine that was started here; what was compiled and made stays."""
     down()
+    in_theirs = engine.use() and not engine.is_private()
     engine.stop()
     say(f"programs and images made here are kept for the next time; to be rid of them: rm -rf {paths.CACHE}")
+    if in_theirs and (kept := images.left()):
+        say(f"so are images in your own Docker engine; to be rid of them: docker image rm {' '.join(kept)}")
 
 
 def _tidy() -> None:
     """Deal with what a run that was killed has left."""
     leftovers.end_commands()
+    machine.allow_services()
     machine.unmount_below(paths.CACHE / "scratch")
     paths.clear_scratch()

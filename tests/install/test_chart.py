@@ -127,6 +127,12 @@ def test_a_value_that_is_none_is_refused_by_its_name(helm: Helm, value: str, nam
     assert named in done.stderr
 
 
+def test_a_chart_that_depends_on_this_one_may_have_a_condition(helm: Helm) -> None:
+    """Helm gives a dependency the value by which it is switched on, too."""
+    done = helm("template", "acj", CHART, "--set=enabled=true")
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_is_added_to_the_pod_comes_beside_its_own(helm: Helm, tmp_path: Path) -> None:
     more: Json = {
         "env": [{"name": "SSL_CERT_FILE", "value": "/etc/ca/ca.crt"}],
