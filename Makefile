@@ -85,7 +85,7 @@ bench: venv up ## measure jobs beside bare Kubernetes Jobs and the stock operato
 bench-scale: venv up bench-alone ## thousands of jobs with simulated pods, Airflow on PostgreSQL; and what bench-alone does (well over an hour)
 	@$(WITH_CLUSTER) exec $(VENV)/python -m bench.scale
 
-bench-alone: venv up ## the operator alone, with a fake Airflow
+bench-alone: venv up ## the operator alone, with a fake Airflow; the installed one forgets its runs by that
 	@$(WITH_CLUSTER) exec $(VENV)/python -m bench.alone
 
 venv:
