@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -66,12 +66,13 @@ async def _operate(settings: Settings, health: Health) -> None:
     watches = [Watch(cluster, PODS, name, memory.pod_seen, memory.pods_listed) for name in namespaces]
     watches += [Watch(cluster, REFUSALS, name, memory.refusal_seen) for name in namespaces]
     _watch_over(health, airflow, cluster, controller, line)
+    count = partial(_count, cluster, namespaces)
     try:
-        resources = await _count(cluster, namespaces)
+        resources = await _first(count)
         async with asyncio.TaskGroup() as group:
             routines = (
                 ("workers", controller.run()),
-                ("queue", controller.watch_line(resources)),
+                ("queue", controller.watch_line(resources, count)),
                 ("observer", observer.run()),
                 ("census", Census(cluster, memory, controller.echo, namespaces).run()),
                 *((f"{watch.resource}-watch", watch.run()) for watch in watches),
@@ -121,9 +122,13 @@ def _watch_over(health: Health, airflow: AirflowApi, cluster: ClusterApi, contro
 
 
 async def _count(cluster: ClusterApi, namespaces: Sequence[str | None]) -> int:
+    return sum([await cluster.count_jobs(name) for name in namespaces])
+
+
+async def _first(count: Callable[[], Awaitable[int]]) -> int:
     """Count the resources. Without a CRD there are none to be: kopf would wait for ever, looking healthy."""
     try:
-        return sum([await cluster.count_jobs(name) for name in namespaces])
+        return await count()
     except Gone:
         raise SystemExit(f"This cluster has no {KIND} of {GROUP}/{VERSION}: install the CRD.") from None
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from airflow_container_job import health, logs, status
 from airflow_container_job.airflow_api import AirflowApi
+from airflow_container_job.clock import loop_time
 from airflow_container_job.closing import closing, in_flight, settled
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.echo import Echo
@@ -56,7 +56,10 @@ FINISH_SECONDS: Final = 2.0
 """How long looks that are under way may go on when the process is to end, so that what was asked for is recorded."""
 
 LISTED_SECONDS: Final = 60.0
-"""How long the first list of resources may take; some that were counted may have been deleted since."""
+"""How long the first list of resources may take."""
+
+RECOUNT_SECONDS: Final = 2.0
+"""How often they are counted anew meanwhile: one that is deleted before it is listed never becomes known."""
 
 STARTS: Final = frozenset({Step.LINE_UP, Step.TRIGGER})
 """Steps towards a run that Airflow does not have yet."""
@@ -133,15 +136,17 @@ class Controller:
 
     # ---- the line
 
-    async def watch_line(self, resources: int) -> None:
-        """Open the line once so many resources are known, then see to it that those who wait are told, for ever.
+    async def watch_line(self, resources: int, count: Callable[[], Awaitable[int]]) -> None:
+        """Open the line once all resources are known, then see to it that those who wait are told, for ever.
 
-        Before that some that are in flight would not be counted, and too many would be started.
+        `resources`: how many there are; `count`: asks for that anew, raises ClusterError. Before all are known some
+        that are in flight would not be counted, and too many would be started.
         """
-        began = time.monotonic()
+        began = loop_time()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.memory.until_known(resources), LISTED_SECONDS)
-        log.info("All %d resources are known after %.1f s", self.memory.resources, time.monotonic() - began)
+            async with asyncio.timeout(LISTED_SECONDS):
+                await self._until_known(resources, count)
+        log.info("All %d resources are known after %.1f s", self.memory.resources, loop_time() - began)
         self._line.open()
         self._give_turns()
         while True:
@@ -151,6 +156,17 @@ class Controller:
             for uid in self._line.waiting() if away else self._line.to_be_told():
                 if (known := self.memory.find(uid)) is not None and not (away and known.facts.told):
                     self._queue.add(uid, *known.place)
+
+    async def _until_known(self, resources: int, count: Callable[[], Awaitable[int]]) -> None:
+        while True:
+            health.beat()
+            try:
+                await asyncio.wait_for(self.memory.until_known(resources), RECOUNT_SECONDS)
+            except TimeoutError:
+                with contextlib.suppress(ClusterError):
+                    resources = await count()
+            else:
+                return
 
     def _give_turns(self) -> None:
         for uid in self._line.give_turns():

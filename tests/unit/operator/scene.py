@@ -139,10 +139,14 @@ class Scene:
 
     async def play(self, act: Callable[[Scene], Awaitable[None]]) -> None:
         """Let the controller work while this happens."""
-        parts = [asyncio.create_task(part) for part in (self.controller.run(), self.controller.watch_line(0))]
+        parts = [asyncio.create_task(part) for part in (self.controller.run(), self.controller.watch_line(0, _none))]
         try:
             await act(self)
         finally:
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
+
+
+async def _none() -> int:
+    return 0

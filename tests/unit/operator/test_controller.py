@@ -1,4 +1,4 @@
-"""How the controller ends: in virtual time, with an API server that takes its time to answer."""
+"""How the controller begins and ends: in virtual time, with an API server that is busy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_container_job.controller import FINISH_SECONDS
+from airflow_container_job.controller import FINISH_SECONDS, LISTED_SECONDS, RECOUNT_SECONDS
+from airflow_container_job.errors import ClusterError
 from airflow_container_job.gate import Gate
 from tests.unit.operator.builders import body_of, job
 from tests.unit.operator.test_health import controller
@@ -42,3 +43,37 @@ def test_what_is_under_way_when_the_process_is_to_end_may_come_to_its_end_within
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         assert runner.run(main()) == ends_after
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "opens_after"),
+    [
+        ([1], RECOUNT_SECONDS),
+        ([ClusterError("it is away"), 1], 2 * RECOUNT_SECONDS),
+        ([2] * 1000, LISTED_SECONDS),
+    ],
+    ids=["one is gone", "nobody says so at first", "one is never listed"],
+)
+def test_the_line_opens_though_a_resource_that_was_counted_never_becomes_known(
+    answers: list[Any], opens_after: float
+) -> None:
+    """It was deleted before it was listed, or let go while others still were."""
+    left = iter(answers)
+
+    async def count() -> int:
+        answer = next(left)
+        if isinstance(answer, ClusterError):
+            raise answer
+        return int(answer)
+
+    async def main() -> float:
+        made = controller(SimpleNamespace(gate=Gate()), SimpleNamespace())
+        made.memory.job_seen(body_of(job()))
+        waiting = asyncio.create_task(made.watch_line(2, count))
+        while not made._line.opened:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.1)
+        waiting.cancel()
+        return asyncio.get_running_loop().time()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert runner.run(main()) == pytest.approx(opens_after, abs=0.2)
