@@ -148,7 +148,7 @@ def test_deleted_while_it_runs(airflow: Airflow, batch: Namespace) -> None:
         airflow.delete(status["dagRunId"])
     airflow.mark(status["dagRunId"], "failed")
     airflow.delete(status["dagRunId"])
-    until_phase(batch, "deleted", "Failed", seconds=BOUND)
+    until_phase(batch, "deleted", "Failed", seconds=2 * BOUND)  # no task is left that would tell
     pod_gone(batch, status)
     until("it is told", lambda: {"DagRunLost", "MarkedFailed"} & events(batch, "deleted"))
 

@@ -120,8 +120,8 @@ def test_an_image_that_cannot_be_pulled_is_named_and_the_job_can_be_deleted(
     airflow: Airflow, namespace: Namespace
 ) -> None:
     namespace.apply(job("unpullable", "true", image="localhost:1/no/such:image"))
-    status = until_phase(namespace, "unpullable", "Queued", reason="ImagePullBackOff", seconds=30)
+    status = until_phase(namespace, "unpullable", "Queued", reason="ImagePullBackOff")
     assert "localhost:1/no/such:image" in status["message"]
     namespace.kubectl("delete", "acj", "unpullable", "--timeout=20s")
-    assert pods(namespace) == []
+    until("its pod is gone", lambda: not pods(namespace), 20)
     assert airflow.run(status["dagRunId"])["state"] == "failed"

@@ -14,5 +14,5 @@ def test_thirty_at_once_all_succeed(namespace: Namespace) -> None:
     def phases() -> list[str]:
         return [item.get("status", {}).get("phase", "") for item in namespace.items(PLURAL)]
 
-    until("all are over", lambda: len(seen := phases()) == 30 and set(seen) <= {"Succeeded", "Failed"}, 180)
+    until("all are over", lambda: len(seen := phases()) == 30 and set(seen) <= {"Succeeded", "Failed"}, 400)
     assert phases() == ["Succeeded"] * 30

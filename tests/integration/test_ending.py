@@ -47,8 +47,8 @@ def test_suspended_while_running_and_resumed(world: World) -> None:
     world.airflow.finish(second, "success")
     status = world.wait("paused", "Succeeded")
     assert [(one["number"], one["phase"]) for one in status["runs"]] == [(1, "Suspended"), (2, "Succeeded")]
-    told = [one for one in world.events("paused") if one != "Stopping"]
-    assert told == ["Suspended", *([] if status["reason"] == "Completed" else [status["reason"]])]
+    wanted = ["Suspended", *([] if status["reason"] == "Completed" else [status["reason"]])]
+    until("it is told", lambda: [one for one in world.events("paused") if one != "Stopping"] == wanted)
 
 
 def test_what_is_changed_and_suspended_after_its_end_runs_once_more_only_if_it_stays_changed(world: World) -> None:
@@ -142,10 +142,9 @@ def test_shutting_down_what_has_finished_changes_nothing(world: World) -> None:
 
 def test_shut_down_while_airflow_is_away(world: World) -> None:
     run, pod = running(world, "unreachable")
-    world.airflow.go_away()
-    world.namespace.patch("unreachable", shutdown="Stop")
-    stays("it is not over", lambda: world.namespace.status("unreachable")["phase"] != "Failed", seconds=3)
-    world.airflow.come_back()
+    with world.airflow.away():
+        world.namespace.patch("unreachable", shutdown="Stop")
+        stays("it is not over", lambda: world.namespace.status("unreachable")["phase"] != "Failed", seconds=3)
     world.wait("unreachable", "Failed", "Stopped", seconds=60)
     assert world.run_state(run) == "failed"
     assert not world.has_pod(pod)
@@ -169,7 +168,7 @@ def test_no_pod_in_time(world: World) -> None:
 
 
 def test_no_image_in_time(world: World) -> None:
-    run = world.triggered("imageless", startDeadlineSeconds=3)
+    run = world.triggered("imageless", startDeadlineSeconds=10)
     pod = world.add_pod("imageless")
     world.pod_waits(pod, "ErrImagePull", "no such image")
     given_up(world, "imageless", "ImagePullBackOff")
@@ -179,11 +178,10 @@ def test_no_image_in_time(world: World) -> None:
 
 def test_no_airflow_in_time(world: World) -> None:
     """The end is told though Airflow cannot be asked; when it is back, nothing is left there."""
-    world.airflow.go_away()
-    world.apply("waiting", startDeadlineSeconds=3)
-    world.wait("waiting", "Pending", "AirflowUnreachable")
-    given_up(world, "waiting", "AirflowUnreachable")
-    world.airflow.come_back()
+    with world.airflow.away():
+        world.apply("waiting", startDeadlineSeconds=3)
+        world.wait("waiting", "Pending", "AirflowUnreachable")
+        given_up(world, "waiting", "AirflowUnreachable")
     until("the finalizer is gone", lambda: world.released("waiting"), seconds=60)
     assert [run for run in world.runs_of("waiting") if run["state"] != "failed"] == []
 

@@ -57,11 +57,10 @@ def test_what_is_waited_for_is_told_once(world: World) -> None:
 
 
 def test_an_outage_is_told_once(world: World) -> None:
-    world.airflow.go_away()
-    world.apply("outage")
-    world.wait("outage", "Pending", "AirflowUnreachable")
-    stays("no more is told", lambda: world.events("outage") in ([], ["AirflowUnreachable"]), seconds=6)
-    world.airflow.come_back()
+    with world.airflow.away():
+        world.apply("outage")
+        world.wait("outage", "Pending", "AirflowUnreachable")
+        stays("no more is told", lambda: world.events("outage") in ([], ["AirflowUnreachable"]), seconds=6)
     world.wait("outage", "Queued")
     stays("nothing is told of what is well", lambda: world.events("outage") == ["AirflowUnreachable"], seconds=2)
 

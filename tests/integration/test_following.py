@@ -180,7 +180,7 @@ def test_marked_after_its_end(world: World, ended: str, marked: str, phase: str,
 def test_cleared_after_its_end(world: World) -> None:
     run = world.triggered("cleared")
     first = world.add_pod("cleared")
-    world.pod_ends(first, exit_code=3, at=now())
+    world.pod_ends(first, exit_code=3, at=now(2))  # before the next pod, in whole seconds
     world.airflow.finish(run, "failed")
     world.wait("cleared", "Failed", "Error")
     world.airflow.clear(run)

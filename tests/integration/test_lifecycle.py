@@ -95,6 +95,7 @@ def test_what_a_pod_waits_for_is_shown_once(world: World) -> None:
         world.pod_waits(pod, "ErrImagePull", "not found")
         status = world.wait("pulls", "Queued", "ImagePullBackOff")
         assert status["message"] == "not found"
+        watch.catch_up()
         before = watch.writes("pulls")
         world.pod_waits(pod, "ImagePullBackOff", "Back-off 10s")
         world.pod_waits(pod, "ErrImagePull", "still not found")

@@ -171,16 +171,15 @@ def test_requests_are_counted_by_outcome(watched: Watched, status: int, outcome:
 
 def test_an_airflow_that_is_away_is_told_and_makes_the_operator_neither_dead_nor_unready(watched: Watched) -> None:
     assert watched.value("acj_airflow_reachable") == 1
-    watched.airflow.go_away()
-    watched.apply("waiting")
-    watched.wait("waiting", "Pending", "AirflowUnreachable")
-    assert watched.value("acj_airflow_reachable") == 0
-    until("it is counted", lambda: watched.counts("Pending", "AirflowUnreachable") == 1)
-    unanswered = {name: value for name, value in watched.samples().items() if ("outcome", "unanswered") in name[1]}
-    assert sum(unanswered.values()) > 0  # whoever asked first: with nobody there, no run is asked for
-    assert watched.probe("/livez")[0] == watched.probe("/readyz")[0] == 200
-    observed = watched.value("acj_airflow_last_observation_timestamp_seconds")
-    watched.airflow.come_back()
+    with watched.airflow.away():
+        watched.apply("waiting")
+        watched.wait("waiting", "Pending", "AirflowUnreachable")
+        assert watched.value("acj_airflow_reachable") == 0
+        until("it is counted", lambda: watched.counts("Pending", "AirflowUnreachable") == 1)
+        unanswered = {name: value for name, value in watched.samples().items() if ("outcome", "unanswered") in name[1]}
+        assert sum(unanswered.values()) > 0  # whoever asked first: with nobody there, no run is asked for
+        assert watched.probe("/livez")[0] == watched.probe("/readyz")[0] == 200
+        observed = watched.value("acj_airflow_last_observation_timestamp_seconds")
     watched.wait("waiting", "Queued", seconds=60)
     assert watched.value("acj_airflow_reachable") == 1
     until("Airflow is observed", lambda: watched.value("acj_airflow_last_observation_timestamp_seconds") > observed)

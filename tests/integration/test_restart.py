@@ -94,15 +94,14 @@ def test_killed_while_ending_a_run_and_the_wish_is_taken_back(world: World, wish
 
 
 def test_killed_while_airflow_is_away(world: World) -> None:
-    world.airflow.go_away()
-    world.apply("pending")
-    world.wait("pending", "Pending", "AirflowUnreachable")
-    until("it is told", lambda: world.events("pending"))
-    world.operator.kill()
-    world.operator.start()
-    stays("it is told once", lambda: world.events("pending") == ["AirflowUnreachable"], seconds=5)
-    assert world.namespace.status("pending")["reason"] == "AirflowUnreachable"
-    world.airflow.come_back()
+    with world.airflow.away():
+        world.apply("pending")
+        world.wait("pending", "Pending", "AirflowUnreachable")
+        until("it is told", lambda: world.events("pending"))
+        world.operator.kill()
+        world.operator.start()
+        stays("it is told once", lambda: world.events("pending") == ["AirflowUnreachable"], seconds=5)
+        assert world.namespace.status("pending")["reason"] == "AirflowUnreachable"
     world.wait("pending", "Queued", seconds=60)
     assert len(world.runs_of("pending")) == 1
 
@@ -230,8 +229,8 @@ def test_a_start_while_it_was_down(downtime: Downtime) -> None:
 
 
 def test_a_deletion_while_it_was_down(downtime: Downtime) -> None:
-    downtime.world.wait_gone("doomed")
-    assert downtime.world.run_state(downtime.runs["doomed"]) == "failed"
+    downtime.world.wait_gone("doomed")  # at its deadline, perhaps before its run could be ended
+    until("its run is ended", lambda: downtime.world.run_state(downtime.runs["doomed"]) == "failed")
 
 
 def test_a_suspension_while_it_was_down(downtime: Downtime) -> None:

@@ -52,32 +52,39 @@ class FakeAirflow(FakeStore):
 
     @property
     def url(self) -> str:
-        """Where it answers, the same after every `come_back`."""
+        """Where it answers, always the same."""
         return f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
-        self.come_back()
+        self._serve()
         return self
 
     def __exit__(self, *_: object) -> None:
         for fault in self._faults:
             fault.let_go.set()
-        self.go_away()
+        self._stop()
 
-    def come_back(self) -> None:
-        """Answer (again)."""
+    def _serve(self) -> None:
         self._server = _Server(self, self._port)
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def go_away(self) -> None:
-        """Refuse connections."""
+    def _stop(self) -> None:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
 
     # ---- faults
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Refuse connections until the end of the block."""
+        self._stop()
+        try:
+            yield
+        finally:
+            self._serve()
 
     def fail_next(self, count: int, status: int, method: str = "POST") -> None:
         """Answer the next requests of this method with an error, and do nothing."""

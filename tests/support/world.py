@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dynamic_pod import contract, outcome
 from tests.support.cluster import API_VERSION, KIND, Json, Namespace, manifest
 from tests.support.fake_airflow import FakeAirflow
 from tests.support.operator_process import OperatorProcess
@@ -81,11 +82,22 @@ class World:
     def pod_ends(
         self, pod: str, exit_code: int = 0, message: str = "", reason: str | None = None, at: str = ENDED
     ) -> None:
-        """Let the pod's container end; long ago, unless `at` says when."""
+        """Let the pod's container end; long ago, unless `at` says when. The task leaves in Airflow how, as triggers do.
+
+        A trigger does that a second later: by then the operator has seen the pod. Here a run may end at once after it.
+        """
         reason = reason or ("Error" if exit_code else "Completed")
         ended = {"exitCode": exit_code, "reason": reason, "message": message}
         phase = "Failed" if exit_code else "Succeeded"
         self._set_pod(pod, phase, {"terminated": ended | {"startedAt": STARTED, "finishedAt": at}})
+        found = self.namespace.item("pods", pod)
+        assert found is not None
+        left: Json = {"attempts": [*outcome.earlier_attempts(found), outcome.attempt(found)]}
+        if (result := outcome.result(found)).found:
+            left["result"] = result.value
+        if result.problem:
+            left["resultProblem"] = result.problem
+        self.airflow.set_xcom(found["metadata"]["annotations"][contract.ANNOTATION_DAG_RUN_ID], "outcome", left)
 
     def pod_goes(self, pod: str) -> None:
         """Delete the pod, as anybody may, at once."""
@@ -171,6 +183,6 @@ def conditions(status: Json) -> dict[str, str]:
     return {condition["type"]: condition["status"] for condition in status["conditions"]}
 
 
-def now() -> str:
-    """This moment, as Kubernetes writes it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def now(ago: float = 0) -> str:
+    """This moment, or so many seconds before it, as Kubernetes writes it."""
+    return (datetime.now(UTC) - timedelta(seconds=ago)).strftime("%Y-%m-%dT%H:%M:%SZ")

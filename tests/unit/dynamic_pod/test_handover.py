@@ -58,8 +58,8 @@ def test_when_many_tasks_are_stopped_at_once_airflow_is_asked_a_few_times(monkey
         return await asyncio.gather(*(deferral.may_go_on(one, Recorder()) for one in identities))
 
     assert asyncio.run(ask()) == [True] * len(runs)
-    assert [len(asked) for asked in supervisor.asked] == [100, 100, 50]
-    assert [run for asked in supervisor.asked for run in asked] == runs
+    assert sorted(len(asked) for asked in supervisor.asked) == [50, 100, 100]
+    assert sorted(run for asked in supervisor.asked for run in asked) == sorted(runs)
 
 
 def test_tasks_that_are_stopped_one_after_the_other_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
