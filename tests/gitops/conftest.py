@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Generator, Iterator
 from typing import Final
 
@@ -53,7 +52,6 @@ def argo_cd(
 ) -> Iterator[ArgoCD]:
     """Argo CD, at work on all Applications from the start, so that they sync side by side."""
     assert revision
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # being terminated must end it all, too
     with running(cluster, tmp_path_factory.mktemp("argo-cd")) as argo_cd:
         argo_cd.create("shop", repository.url, yaml.safe_load((EXAMPLE / "application.yaml").read_text()))
         argo_cd.create("long", repository.url, automated={"selfHeal": True})
@@ -61,7 +59,6 @@ def argo_cd(
             argo_cd.create(name, repository.url)
             argo_cd.sync(name)
         yield argo_cd
-    signal.signal(signal.SIGTERM, before)
 
 
 def write(repository: Repository, folder: str, *objects: Json) -> None:

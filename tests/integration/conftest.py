@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
 from collections.abc import Generator, Iterator
 
@@ -21,12 +20,10 @@ os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="integration-tests-")
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
     """The cluster, with the CRD, and until the last test of this folder with no operator but those the tests start."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # being terminated must mend it all, too
     cluster = Cluster.find()
     cluster.install_crd()
     with away(cluster, OPERATOR):
         yield cluster
-    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="module")
