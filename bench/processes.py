@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -47,6 +47,9 @@ class Process(NamedTuple):
     parent: int
     command: str
     cpu: float
+    """Seconds, with those of its children that have ended and that it has waited for."""
+    born: int = 0
+    """When it began: numbers of processes are used again."""
 
 
 @dataclass(frozen=True)
@@ -54,28 +57,36 @@ class Usage:
     """What the parts had used at a moment, since their processes began."""
 
     at: float
-    cpu: Mapping[str, float]
+    each: Mapping[tuple[int, int], tuple[str, float]]
+    """Process, by number and birth -> its part and its CPU seconds."""
     memory: Mapping[str, float]
     """MB of 1,000,000 bytes; what processes share counts once."""
     machine: float
 
+    @property
+    def cpu(self) -> dict[str, float]:
+        """CPU seconds of each part, as far as its processes are there."""
+        return _summed(self.each.values())
+
     def since(self, earlier: Usage) -> dict[str, float]:
-        """CPU seconds of each part in between; a part that began anew counts from its new start."""
-        spent = {part: seconds - earlier.cpu.get(part, 0.0) for part, seconds in self.cpu.items()}
-        known = {part: round(value if value >= 0 else self.cpu[part], 1) for part, value in spent.items()}
-        return {**known, MACHINE: round(self.machine - earlier.machine, 1)}
+        """CPU seconds of each part in between, process by process: sums would shrink where one has ended.
+
+        What processes took that ended meanwhile, and that nobody of their part waited for, is in the machine's only.
+        """
+        grown = [
+            (part, seconds - earlier.each.get(process, ("", 0.0))[1]) for process, (part, seconds) in self.each.items()
+        ]
+        parts = {part: round(seconds, 1) for part, seconds in _summed(grown).items()}
+        return {**parts, MACHINE: round(self.machine - earlier.machine, 1)}
 
 
 def usage(*, memory_too: bool = True) -> Usage:
     """Look at all processes now; memory takes the longer part of it."""
     table = _table()
-    cpu: defaultdict[str, float] = defaultdict(float)
-    memory: defaultdict[str, float] = defaultdict(float)
-    for number, process in table.items():
-        if part := part_of(number, table):
-            cpu[part] += process.cpu
-            memory[part] += _memory(number) if memory_too else 0
-    return Usage(time.monotonic(), cpu, memory, _machine())
+    parts = {number: part for number in table if (part := part_of(number, table))}
+    each = {(number, table[number].born): (part, table[number].cpu) for number, part in parts.items()}
+    memory = _summed((part, _memory(number)) for number, part in parts.items()) if memory_too else {}
+    return Usage(time.monotonic(), each, memory, _machine())
 
 
 def part_of(number: int, table: Mapping[int, Process]) -> str:
@@ -93,6 +104,13 @@ def part_of(number: int, table: Mapping[int, Process]) -> str:
     return ""
 
 
+def _summed(values: Iterable[tuple[str, float]]) -> dict[str, float]:
+    found: defaultdict[str, float] = defaultdict(float)
+    for part, value in values:
+        found[part] += value
+    return dict(found)
+
+
 def _table() -> dict[int, Process]:
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -101,8 +119,8 @@ def _table() -> dict[int, Process]:
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue  # it ended meanwhile
-        cpu = sum(int(field) for field in fields[11:15]) / _TICKS  # with that of children that have ended
-        found[int(folder.name)] = Process(int(fields[1]), command, cpu)
+        cpu = sum(int(field) for field in fields[11:15]) / _TICKS
+        found[int(folder.name)] = Process(int(fields[1]), command, cpu, int(fields[19]))
     return found
 
 

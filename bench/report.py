@@ -146,14 +146,15 @@ def _components(run: Run) -> str:
     used = {kind: _typical(run.of(kind, count)) for kind in columns}
     memory = {kind: sorted(run.of(kind, count), key=cpu)[len(run.of(kind, count)) // 2].memory for kind in columns}
     parts = sorted({part for parts in used.values() for part in parts})
-    rows = [[part, *(_used(used[kind].get(part, 0), memory[kind].get(part)) for kind in columns)] for part in parts]
+    rows = [[part, *(_used(used[kind].get(part), memory[kind].get(part)) for kind in columns)] for part in parts]
     return f"CPU and highest memory by component, {count} at once:\n\n" + results.table(
         ["component", *(NAMES[kind] for kind in columns)], rows
     )
 
 
-def _used(seconds: float, megabytes: float | None) -> str:
-    return f"{seconds:.1f} s" + ("" if megabytes is None else f", {megabytes:.0f} MB")
+def _used(seconds: float | None, megabytes: float | None) -> str:
+    known = ((seconds, ".1f", "s"), (megabytes, ".0f", "MB"))
+    return ", ".join(f"{value:{digits}} {unit}" for value, digits, unit in known if value is not None)
 
 
 def _per_job(run: Run) -> str:

@@ -85,10 +85,17 @@ def test_a_process_belongs_to_its_command_or_to_its_parent(number: int, part: st
     assert part_of(number, table) == part
 
 
-def test_a_part_that_began_anew_counts_from_its_start() -> None:
-    earlier = Usage(0.0, {"operator": 50.0, "etcd": 1.0}, {}, 100.0)
-    later = Usage(10.0, {"operator": 2.0, "etcd": 4.0}, {}, 110.0)
-    assert later.since(earlier) == {"operator": 2.0, "etcd": 3.0, "whole machine": 10.0}
+def test_what_a_part_takes_is_told_process_by_process() -> None:
+    """One that began anew counts from its start, and what one took that has ended is not taken off the others."""
+    before = {
+        (7, 1): ("operator", 50.0),
+        (8, 1): ("etcd", 1.0),
+        (9, 1): ("containerd", 500.0),
+        (3, 1): ("containerd", 5.0),
+    }
+    after = {(7, 2): ("operator", 2.0), (8, 1): ("etcd", 4.0), (3, 1): ("containerd", 6.0)}
+    spent = Usage(10.0, after, {}, 110.0).since(Usage(0.0, before, {}, 100.0))
+    assert spent == {"operator": 2.0, "etcd": 3.0, "containerd": 1.0, "whole machine": 10.0}
 
 
 def test_a_simulated_job_says_how_long_it_runs() -> None:
