@@ -132,7 +132,7 @@ async def _clear(namespace: str) -> None:
             if left:
                 airflow.end_all_runs()
     with step("what it left to be gone"):
-        kubectl("delete", "namespace", namespace, "--timeout=600s")
+        kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=600s")
         await asyncio.to_thread(settle)
 
 
