@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.airflow import Airflow
 from tests.support.cluster import Cluster, Json, Namespace
-from tests.support.jobs import condition, ended, events, job, pods_of, until_phase
+from tests.support.jobs import ATTEMPT, GRACE, condition, ended, events, job, pods_of, until_phase
 from tests.support.wait import until
 
 NO_IMAGE = "localhost:1/no/such:image"
@@ -28,10 +28,11 @@ BATCH = [
     job(
         "all-together",
         "[ $ATTEMPT = 1 ] || sleep 600; sleep 10; exit 1",
-        env=[{"name": "ATTEMPT", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['acj.dev/attempt']"}}}],
+        env=ATTEMPT,
         activeDeadlineSeconds=20,
         backoffLimit=9,
         backoff={"initialSeconds": 0},
+        **GRACE,
     ),
 ]
 
