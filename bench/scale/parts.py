@@ -112,10 +112,11 @@ async def stage() -> AsyncIterator[Stage]:
             sampling.cancel()
     finally:
         await _clear(namespace)
+    await asyncio.to_thread(settle)
 
 
 async def _clear(namespace: str) -> None:
-    """Remove what a part leaves, so that the next finds Airflow calm.
+    """Remove what a part leaves.
 
     Jobs under way are ended without the operator, which would stop them one by one.
     """
@@ -133,7 +134,6 @@ async def _clear(namespace: str) -> None:
                 airflow.end_all_runs()
     with step("what it left to be gone"):
         kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=600s")
-        await asyncio.to_thread(settle)
 
 
 @contextmanager
