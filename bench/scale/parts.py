@@ -10,8 +10,8 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any, Final
 
 from bench.alone.api_server import ApiServer
@@ -26,6 +26,7 @@ from dev.errors import CommandFailed
 from dev.progress import step
 from dev.run import kubectl
 from tests.support.cluster import Cluster
+from tests.support.operator_process import OPERATOR, away
 
 PATIENCE: Final = 420.0
 """How long a part waits for its jobs to be over."""
@@ -121,34 +122,20 @@ async def _clear(namespace: str) -> None:
     Jobs under way are ended without the operator, which would stop them one by one.
     """
     path = f"/apis/acj.dev/v1alpha1/namespaces/{namespace}/airflowcontainerjobs"
-    async with ApiServer(Cluster.find()) as api:
+    cluster = Cluster.find()
+    async with ApiServer(cluster) as api:
         left = [one["metadata"] for one in (await api.send("GET", path))["items"] if one["metadata"].get("finalizers")]
 
         async def release(name: str) -> None:
             await api.send("PATCH", f"{path}/{name}", {"metadata": {"finalizers": None}}, kind=MERGE)
 
-        with _no_operator() if left else nullcontext():
+        with away(cluster, OPERATOR) if left else nullcontext():
             await every([one["name"] for one in left], release)
             await api.empty(path)
             if left:
                 airflow.end_all_runs()
     with step("what it left to be gone"):
         kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=600s")
-
-
-@contextmanager
-def _no_operator() -> Iterator[None]:
-    """The operator is away for the block."""
-    try:
-        _scale_operator(0)
-        yield
-    finally:
-        _scale_operator(1)
-
-
-def _scale_operator(replicas: int) -> None:
-    kubectl("scale", "deployment/operator", "--namespace=airflow-container-job", f"--replicas={replicas}")
-    kubectl("rollout", "status", "deployment/operator", "--namespace=airflow-container-job", "--timeout=120s")
 
 
 async def burst(on: Stage, count: int, duration: float) -> Figures:

@@ -64,7 +64,7 @@ def _latencies(parts: Sequence[Figures]) -> str:
         [
             name_of(one),
             one["measured"],
-            one.get("jobs_per_second", ""),
+            one.get("jobs_per_second", ""),  # not told by a steady part that was measured before it counted its ends
             *(f"{one[name].get('p50', '')} / {one[name].get('p99', '')}" for name in LATENCIES),
             one["failed"],
             one["not_over"],

@@ -56,9 +56,7 @@ class Followed:
         self._dag_id = dag_id
         self._runs: dict[str, Run] = {}
         self._podless: set[str] = set()
-        """Those without a pod, as far as is known: few, as the next ones, so that a look costs little beside many."""
-        self._not_begun: set[str] = set()
-        """Those of DAGs of one's own of which Airflow has not said that they run."""
+        """Those without a pod, as far as is known: few, so that a look for what is stuck costs little beside many."""
         self.tasks = Cadence(idle=float("inf"))
         """When to ask for ended tasks, which tell the ends of the generic DAG's runs."""
         self.changes = Cadence(idle=IDLE_PAUSE)
@@ -82,8 +80,6 @@ class Followed:
         if dag_run_id not in self._runs:
             self._runs[dag_run_id] = run
             self._podless.add(dag_run_id)
-            if run.dag_id != self._dag_id:
-                self._not_begun.add(dag_run_id)
             self._asker(run.dag_id).expect(dag_run_id, run.since + PODLESS_SECONDS)
 
     def drop(self, dag_run_id: str) -> None:
@@ -91,7 +87,6 @@ class Followed:
         if (run := self._runs.pop(dag_run_id, None)) is not None:
             self._asker(run.dag_id).drop(dag_run_id)
             self._podless.discard(dag_run_id)
-            self._not_begun.discard(dag_run_id)
 
     def pod_moved(self, dag_run_id: str, *, ended: bool, now: float) -> None:
         """Take in that this run's pod was seen: alive, then nothing is expected of Airflow, or ended."""
@@ -109,10 +104,6 @@ class Followed:
             self.drop(run.dag_run_id)
         elif (known := self._runs.get(run.dag_run_id)) is not None:
             known.running, known.run_after = run.state == "running", run.run_after
-            if known.running:
-                self._not_begun.discard(run.dag_run_id)
-            elif known.dag_id != self._dag_id:
-                self._not_begun.add(run.dag_run_id)
 
     def oldest_expected(self) -> datetime | None:
         """The `run_after` before which no run of the generic DAG should be over; None where that is not known.
@@ -125,7 +116,7 @@ class Followed:
 
     def not_begun(self) -> set[str]:
         """DAGs of one's own with runs of which Airflow has not said that they run."""
-        return {self._runs[run].dag_id for run in self._not_begun}
+        return {run.dag_id for run in self._runs.values() if run.dag_id != self._dag_id and not run.running}
 
     def overdue(self, now: float, at_least: float, at_most: float) -> bool:
         """Whether the end of a run of the generic DAG has been expected, after its pod's, for a time between these."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dynamic_pod import contract, outcome
+from dynamic_pod.end import End
 from tests.support.cluster import API_VERSION, KIND, Json, Namespace, manifest
 from tests.support.fake_airflow import FakeAirflow
 from tests.support.operator_process import OperatorProcess
@@ -92,12 +93,10 @@ class World:
         self._set_pod(pod, phase, {"terminated": ended | {"startedAt": STARTED, "finishedAt": at}})
         found = self.namespace.item("pods", pod)
         assert found is not None
-        left: Json = {"attempts": [*outcome.earlier_attempts(found), outcome.attempt(found)]}
-        if (result := outcome.result(found)).found:
-            left["result"] = result.value
-        if result.problem:
-            left["resultProblem"] = result.problem
-        self.airflow.set_xcom(found["metadata"]["annotations"][contract.ANNOTATION_DAG_RUN_ID], "outcome", left)
+        attempts = [dict(one) for one in (*outcome.earlier_attempts(found), outcome.attempt(found))]
+        end = End(succeeded=not exit_code, attempts=attempts, message="", result=outcome.result(found))
+        run = found["metadata"]["annotations"][contract.ANNOTATION_DAG_RUN_ID]
+        self.airflow.set_xcom(run, contract.XCOM_OUTCOME, end.xcoms()[contract.XCOM_OUTCOME])
 
     def pod_goes(self, pod: str) -> None:
         """Delete the pod, as anybody may, at once."""
