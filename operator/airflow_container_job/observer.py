@@ -106,6 +106,7 @@ class Observer:
         `run_after`: as Airflow has told it, if it has; `pod_ended`: of its newest pod; None while it has none.
         """
         self._followed.add(dag_run_id, Run(uid, dag_id, loop_time(), run_after))
+        self._tally.followed(dag_run_id)
         if unread:
             self._unread = True
             self._count_at = min(self._count_at, loop_time() + UNREAD_PAUSE)
@@ -237,7 +238,7 @@ class Observer:
             if dag_run_id not in live:
                 await self._ask_for_tasks_if_due()  # of many that are missing each is read
                 await self._read(dag_run_id)
-        self._tally.listed(sum(run not in self._followed and not self._tally.settles(run) for run in live))
+        self._tally.listed(run for run in live if run not in self._followed and not self._tally.settles(run))
 
     async def _read(self, dag_run_id: str) -> None:
         """Read a run by itself, if it is followed still."""

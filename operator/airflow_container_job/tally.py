@@ -6,6 +6,7 @@ looks at it: such runs settle. Others of our kind may be another cluster's. All 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 SETTLED_SECONDS: Final = 10.0
@@ -16,17 +17,22 @@ class Tally:
     """The live runs that are not followed, as far as they are known."""
 
     def __init__(self) -> None:
-        self._foreign = 0
+        self._foreign: set[str] = set()
         self._settling: dict[str, float] = {}
         self._unsure = 0
+
+    def followed(self, run: str) -> None:
+        """Take in that a run is followed: after a start some are listed before their resources are known."""
+        self._foreign.discard(run)
 
     def task_ended(self, run: str, now: float) -> None:
         """The only task of a followed run has ended."""
         self._settling[run] = now + SETTLED_SECONDS
 
     def run_ended(self, run: str) -> None:
-        """The scheduler has seen it."""
+        """Airflow has told that this run is over, whosever it is."""
         self._settling.pop(run, None)
+        self._foreign.discard(run)
 
     def settles(self, run: str) -> bool:
         """Whether this run may be live though its only task has ended."""
@@ -35,11 +41,11 @@ class Tally:
     def surprised(self, count: int, followed: int, now: float) -> bool:
         """Whether a count of the live runs is another than that of the followed and all these."""
         self._settling = {run: until for run, until in self._settling.items() if until > now}
-        difference = count - followed - self._foreign
+        difference = count - followed - len(self._foreign)
         # A run that was deleted may be hidden by one whose end the scheduler has not seen: twice in a row is asked.
         self._unsure = 0 if difference == len(self._settling) else self._unsure + 1
         return not 0 <= difference <= len(self._settling) or self._unsure > 1
 
-    def listed(self, foreign: int) -> None:
-        """All live runs were listed: so many are neither followed nor settling."""
-        self._foreign, self._unsure = foreign, 0
+    def listed(self, foreign: Iterable[str]) -> None:
+        """All live runs were listed: these are neither followed nor settling."""
+        self._foreign, self._unsure = set(foreign), 0

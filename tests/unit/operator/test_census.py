@@ -16,7 +16,7 @@ from airflow_container_job.line import Line
 from airflow_container_job.observer import Observer
 from airflow_container_job.status import Links
 from tests.unit.operator.builders import UID, body_of, job, recorded
-from tests.unit.operator.test_observer import VirtualLoop
+from tests.unit.operator.virtual import VirtualLoop
 
 END = recorded("Succeeded", "Completed", state="success")
 

@@ -13,7 +13,7 @@ from airflow_container_job.errors import ClusterError
 from airflow_container_job.gate import Gate
 from tests.unit.operator.builders import body_of, job
 from tests.unit.operator.test_health import controller
-from tests.unit.operator.test_observer import VirtualLoop
+from tests.unit.operator.virtual import VirtualLoop
 
 
 @pytest.mark.parametrize(("answers_after", "ends_after"), [(1.5, 1.0), (3600.0, FINISH_SECONDS)])

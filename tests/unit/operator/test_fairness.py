@@ -11,7 +11,7 @@ import pytest
 from airflow_container_job.facts import DagRun
 from airflow_container_job.line import STARTING
 from tests.unit.operator.scene import Scene
-from tests.unit.operator.test_observer import VirtualLoop
+from tests.unit.operator.virtual import VirtualLoop
 
 NEAR = STARTING + 4
 """Runs that may be started between a resource and its own run: those that had their turn, and a few looks' worth."""

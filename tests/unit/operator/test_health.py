@@ -24,7 +24,7 @@ from airflow_container_job.observer import Observer
 from airflow_container_job.status import Links
 from airflow_container_job.watch import PODS, Watch
 from tests.unit.operator.builders import body_of, job
-from tests.unit.operator.test_observer import VirtualLoop
+from tests.unit.operator.virtual import VirtualLoop
 
 Act = Callable[[Health], Awaitable[None]]
 

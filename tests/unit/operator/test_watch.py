@@ -10,7 +10,7 @@ import pytest
 
 from airflow_container_job.cluster_api import ClusterApi
 from airflow_container_job.watch import PAUSES, PODS, Watch
-from tests.unit.operator.test_observer import VirtualLoop
+from tests.unit.operator.virtual import VirtualLoop
 
 
 class Scripted:
