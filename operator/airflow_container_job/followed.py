@@ -57,6 +57,8 @@ class Followed:
         self._runs: dict[str, Run] = {}
         self._podless: set[str] = set()
         """Those without a pod, as far as is known: few, so that a look for what is stuck costs little beside many."""
+        self._unbegun: set[str] = set()
+        """Those of other DAGs of which Airflow has not said that they run: few, too."""
         self.tasks = Cadence(idle=float("inf"))
         """When to ask for ended tasks, which tell the ends of the generic DAG's runs."""
         self.changes = Cadence(idle=IDLE_PAUSE)
@@ -80,6 +82,7 @@ class Followed:
         if dag_run_id not in self._runs:
             self._runs[dag_run_id] = run
             self._podless.add(dag_run_id)
+            self._note_begun(dag_run_id, run)
             self._asker(run.dag_id).expect(dag_run_id, run.since + PODLESS_SECONDS)
 
     def drop(self, dag_run_id: str) -> None:
@@ -87,6 +90,7 @@ class Followed:
         if (run := self._runs.pop(dag_run_id, None)) is not None:
             self._asker(run.dag_id).drop(dag_run_id)
             self._podless.discard(dag_run_id)
+            self._unbegun.discard(dag_run_id)
 
     def pod_moved(self, dag_run_id: str, *, ended: bool, now: float) -> None:
         """Take in that this run's pod was seen: alive, then nothing is expected of Airflow, or ended."""
@@ -104,6 +108,13 @@ class Followed:
             self.drop(run.dag_run_id)
         elif (known := self._runs.get(run.dag_run_id)) is not None:
             known.running, known.run_after = run.state == "running", run.run_after
+            self._note_begun(run.dag_run_id, known)
+
+    def _note_begun(self, dag_run_id: str, run: Run) -> None:
+        if run.running or run.dag_id == self._dag_id:
+            self._unbegun.discard(dag_run_id)
+        else:
+            self._unbegun.add(dag_run_id)
 
     def oldest_expected(self) -> datetime | None:
         """The `run_after` before which no run of the generic DAG should be over; None where that is not known.
@@ -116,7 +127,7 @@ class Followed:
 
     def not_begun(self) -> set[str]:
         """DAGs of one's own with runs of which Airflow has not said that they run."""
-        return {run.dag_id for run in self._runs.values() if run.dag_id != self._dag_id and not run.running}
+        return {self._runs[run].dag_id for run in self._unbegun}
 
     def overdue(self, now: float, at_least: float, at_most: float) -> bool:
         """Whether the end of a run of the generic DAG has been expected, after its pod's, for a time between these."""
