@@ -28,6 +28,8 @@ class Scripted:
         """Every DagRun with its state."""
         self.ended: dict[str, datetime] = {}
         """Runs whose task has ended, and when."""
+        self.begun: set[str] = set()
+        """Runs that it lists when it is asked for those of a DAG that run."""
         self.hidden: set[str] = set()
         """Runs of DAGs that the account may not see."""
         self.refusal: AirflowError = DagDenied("403")
@@ -66,7 +68,7 @@ class Scripted:
 
     async def started_runs(self, _dag_id: str, _since: datetime) -> list[DagRun]:
         self.asked["started"] += 1
-        return []
+        return [self._told(run) for run in sorted(self.begun)]
 
     async def count_live_runs(self) -> int:
         self.asked["count"] += 1

@@ -115,6 +115,24 @@ def test_a_mark_is_noticed_though_airflows_clock_is_behind(behind: int) -> None:
     play(scene)
 
 
+def test_a_dag_of_ones_own_is_asked_what_has_begun_until_all_its_runs_have() -> None:
+    async def scene(observer: Observer, airflow: Scripted, heard: Heard) -> None:
+        for name in ("own", "another"):
+            airflow.runs[name] = "running"
+            observer.follow(name, f"uid-{name}", "etl")
+        airflow.begun = {"own"}
+        await asyncio.sleep(60)
+        assert heard.runs == {"uid-own": "running"}
+        airflow.begun = {"own", "another"}
+        await asyncio.sleep(60)
+        assert heard.runs == {"uid-own": "running", "uid-another": "running"}
+        asked = airflow.asked["started"]
+        await asyncio.sleep(300)
+        assert airflow.asked["started"] == asked
+
+    play(scene)
+
+
 def test_an_end_that_airflow_does_not_tell_is_asked_for_ever_more_rarely_and_read_by_itself() -> None:
     async def scene(observer: Observer, airflow: Scripted, _: Heard) -> None:
         follow(observer, airflow, "stuck")
