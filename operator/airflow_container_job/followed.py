@@ -42,8 +42,6 @@ class Run:
     since: float
     run_after: datetime | None = None
     """As Airflow has told it; None until then."""
-    running: bool = False
-    """Whether Airflow has said so."""
     read_at: float = 0.0
     """When it was last read by itself."""
 
@@ -82,7 +80,7 @@ class Followed:
         if dag_run_id not in self._runs:
             self._runs[dag_run_id] = run
             self._podless.add(dag_run_id)
-            self._note_begun(dag_run_id, run)
+            self._note_begun(dag_run_id, begun=False)
             self._asker(run.dag_id).expect(dag_run_id, run.since + PODLESS_SECONDS)
 
     def drop(self, dag_run_id: str) -> None:
@@ -107,11 +105,11 @@ class Followed:
         if run.over:
             self.drop(run.dag_run_id)
         elif (known := self._runs.get(run.dag_run_id)) is not None:
-            known.running, known.run_after = run.state == "running", run.run_after
-            self._note_begun(run.dag_run_id, known)
+            known.run_after = run.run_after
+            self._note_begun(run.dag_run_id, begun=run.state == "running")
 
-    def _note_begun(self, dag_run_id: str, run: Run) -> None:
-        if run.running or run.dag_id == self._dag_id:
+    def _note_begun(self, dag_run_id: str, *, begun: bool) -> None:
+        if begun or self._runs[dag_run_id].dag_id == self._dag_id:
             self._unbegun.discard(dag_run_id)
         else:
             self._unbegun.add(dag_run_id)
@@ -136,8 +134,8 @@ class Followed:
 
     def stuck(self, now: float) -> set[str]:
         """DAGs with runs that do not get on."""
-        podless = (self._runs[run] for run in self._podless if now - self._runs[run].since > STUCK_SECONDS)
-        waiting = {run.dag_id for run in podless if run.dag_id == self._dag_id or not run.running}
+        podless = {run: self._runs[run] for run in self._podless if now - self._runs[run].since > STUCK_SECONDS}
+        waiting = {run.dag_id for key, run in podless.items() if run.dag_id == self._dag_id or key in self._unbegun}
         return waiting | {self._runs[run].dag_id for run in self._late(now, STUCK_SECONDS)}
 
     def late(self, now: float) -> list[str]:
